@@ -1,0 +1,44 @@
+# Every target sets the book up first, in .venv, from pyproject.toml. The work itself is `python -m contrastlab ...`.
+PYTHON ?= python3
+RUN = .venv/bin/python -m contrastlab
+READY = .venv/.ready
+
+.PHONY: study book test notebooks sweep clean
+.DEFAULT_GOAL = help
+
+help:
+	@echo "make book       run every chapter here and build the website from that run in _build/site"
+	@echo "make test       everything that proves the book right: units, laws, claims, notebooks, the site in a browser"
+	@echo "make study      open JupyterLab at the book's first page"
+	@echo "make notebooks  run every chapter and rewrite the committed .ipynb beside its .md"
+	@echo "make sweep      train the encoders of a profile: make sweep PROFILE=smoke"
+	@echo "make clean      remove .venv and _build"
+
+# .ready holds the folder it was made for and is written last: a set-up that was interrupted, or a clone that was
+# moved, has no valid .ready and is made again from nothing.
+ifneq ($(shell cat $(READY) 2>/dev/null),$(CURDIR))
+$(shell rm -f $(READY))
+endif
+
+$(READY): pyproject.toml
+	@command -v $(PYTHON) >/dev/null || { echo "No $(PYTHON) found. Install Python 3.11 or newer, or name yours: make PYTHON=python3.12"; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	  { echo "The book needs Python 3.11 or newer; $(PYTHON) is $$($(PYTHON) -V). Name a newer one: make PYTHON=python3.12"; exit 1; }
+	@echo "Setting up .venv (once; a few minutes, most of it PyTorch)"
+	@test -f $(READY) || rm -rf .venv
+	@rm -f $(READY)
+	@test -d .venv || $(PYTHON) -m venv .venv || \
+	  { rm -rf .venv; echo "$(PYTHON) -m venv failed (see above). On Debian and Ubuntu: apt install python3-venv"; exit 1; }
+	@.venv/bin/python -m pip install --quiet --disable-pip-version-check --editable '.[book,test]' || \
+	  { echo "Installing the book's requirements failed (see above). Check the network and the free disk space (8 GB), then run make again."; exit 1; }
+	@printf '%s' '$(CURDIR)' > $(READY)
+
+study book test notebooks: $(READY)
+	@$(RUN) $@
+
+PROFILE ?= laptop
+sweep: $(READY)
+	@$(RUN) sweep --profile $(PROFILE)
+
+clean:
+	rm -rf .venv _build

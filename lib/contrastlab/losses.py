@@ -1,0 +1,90 @@
+"""The four losses of the paper, each a function of one anchor's similarities.
+
+Wang & Liu, "Understanding the Behaviour of Contrastive Loss", CVPR 2021 (arXiv 2012.09740).
+An anchor has one positive, at similarity s_pos, and K negatives, at similarities s_neg. Where the negatives come
+from (the other views in the batch, a memory bank) is the business of `negatives.py`.
+
+Every loss computes in float32 at least: the losses leave half precision, and any autocast region, before they
+exponentiate, because exp(s / tau) at tau = 0.07 spans 12 decades.
+"""
+
+import torch
+from torch import Tensor
+
+from .checks import check_similarities, check_temperature
+
+LOSSES = ("contrastive", "simple", "hard_contrastive", "hard_simple")
+
+
+def contrastive_loss(s_pos: Tensor, s_neg: Tensor, tau: float) -> Tensor:
+    """-log of the probability that softmax gives the positive among positive and negatives: Eq. 1.
+
+    s_pos: (B,) cosine similarity of each anchor to its positive, in [-1, 1].
+    s_neg: (B, K) cosine similarities to the negatives. Returns (B,), each >= 0.
+    Raises ValueError unless tau > 0 and the shapes agree.
+    """
+    check_temperature(tau)
+    check_similarities(s_pos, s_neg)
+    with _full_precision(s_pos):
+        margin = (_full(s_neg) - _full(s_pos)[:, None]) / tau  # (B, K), how far each negative leads
+        # -log softmax = log(1 + sum exp margin); softplus keeps the digits that log(1 + tiny) would lose.
+        return torch.nn.functional.softplus(margin.logsumexp(dim=1), threshold=60)
+
+
+def simple_loss(s_pos: Tensor, s_neg: Tensor, tau: float | None = None, weight: float = 1.0) -> Tensor:
+    """Pull the positive, push every negative alike: Eq. 3, with lambda spread evenly over the K negatives.
+
+    L = -s_pos + weight * mean(s_neg). The paper does not give its lambda; weight = 1 is the limit of Eq. 1 for a large
+    temperature (Eq. 7), where the pull on the positive and the total push are equal.
+    s_pos: (B,), s_neg: (B, K). Returns (B,). tau has no effect and is accepted so that all losses share one signature.
+    """
+    check_similarities(s_pos, s_neg)
+    with _full_precision(s_pos):
+        return weight * _full(s_neg).mean(dim=1) - _full(s_pos)
+
+
+def hard_contrastive_loss(
+    s_pos: Tensor, s_neg: Tensor, tau: float, *, alpha: float | None = None, k: int | None = None
+) -> Tensor:
+    """The contrastive loss over the hardest negatives only: Eq. 8-9.
+
+    Give either alpha, the share of the negatives that is kept (the upper alpha-quantile, 0 < alpha <= 1), or k, their
+    number. s_pos: (B,), s_neg: (B, K). Returns (B,). Raises ValueError for an impossible alpha, k or tau.
+    """
+    return contrastive_loss(s_pos, hardest(s_neg, alpha=alpha, k=k), tau)
+
+
+def hard_simple_loss(
+    s_pos: Tensor, s_neg: Tensor, tau: float | None = None, *, alpha: float | None = None, k: int | None = None
+) -> Tensor:
+    """The simple loss over the hardest negatives only (section 4.3 of the paper: "the nearest 4095 features").
+
+    Give either alpha or k, as in `hard_contrastive_loss`. s_pos: (B,), s_neg: (B, K). Returns (B,).
+    """
+    return simple_loss(s_pos, hardest(s_neg, alpha=alpha, k=k), tau)
+
+
+def hardest(s_neg: Tensor, *, alpha: float | None = None, k: int | None = None) -> Tensor:
+    """The k largest of each anchor's negatives, or its upper alpha-quantile: (B, K) -> (B, k).
+
+    With alpha, k = round(alpha * K), at least 1. Raises ValueError unless exactly one of alpha in (0, 1] and
+    k in 1..K is given.
+    """
+    total = s_neg.shape[1]
+    if (alpha is None) == (k is None):
+        raise ValueError("say which negatives are hard: give either alpha (a share, e.g. 0.08) or k (a number)")
+    if alpha is not None:
+        if not 0 < alpha <= 1:
+            raise ValueError(f"alpha is the share of negatives to keep and must be in (0, 1], got {alpha:g}")
+        k = max(1, round(alpha * total))
+    if not 1 <= k <= total:
+        raise ValueError(f"cannot keep the k = {k} hardest of {total} negatives; choose k from 1 to {total}")
+    return s_neg.topk(k, dim=1, sorted=False).values
+
+
+def _full(x: Tensor) -> Tensor:
+    return x if x.dtype == torch.float64 else x.float()
+
+
+def _full_precision(x: Tensor) -> torch.autocast:
+    return torch.autocast(x.device.type, enabled=False)
