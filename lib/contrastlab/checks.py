@@ -10,7 +10,7 @@ from torch import Tensor
 
 def check_temperature(tau: float | Tensor) -> None:
     """Raise ValueError unless the temperature is a finite number above 0."""
-    value = float(tau)
+    value = float(tau.detach() if isinstance(tau, Tensor) else tau)
     if not (math.isfinite(value) and value > 0):
         raise ValueError(f"temperature must be a finite number > 0, got tau = {value:g}. Try 0.07 to 1.0.")
 
@@ -81,8 +81,10 @@ def one_of(name: str, options: Iterable[str], what: str) -> None:
 
 
 def _check_finite(x: Tensor, name: str) -> None:
+    if not _known(x) or bool(x.detach().sum().isfinite()):  # one cheap pass; a sum that overflows is looked at again
+        return
     finite = torch.isfinite(x)
-    if _known(finite) and not bool(finite.all()):
+    if not bool(finite.all()):
         raise ValueError(
             f"{name} holds {int((~finite).sum())} value(s) that are NaN or infinite out of {x.numel()}. "
             "Look for a learning rate that is too high, or a division by zero before this point."

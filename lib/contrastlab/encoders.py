@@ -51,10 +51,11 @@ def build(name: str, channels: int, dim: int = 128, width: int = 16, seed: int |
 
 def _small(channels: int, width: int) -> nn.Sequential:
     """Six convolutions in three steps of resolution, each step twice as wide, then the mean over positions."""
-    plan = [(width, 1), (width, 1), (2 * width, 2), (2 * width, 1), (4 * width, 2), (8 * width, 1)]
+    plan = [(width, 1), (2 * width, 2), (2 * width, 1), (4 * width, 2), (4 * width, 1), (8 * width, 2)]
     layers: list[nn.Module] = []
     for out, stride in plan:
-        layers += [nn.Conv2d(channels, out, 3, stride, padding=1, bias=False), nn.BatchNorm2d(out), nn.ReLU(inplace=True)]
+        convolution = nn.Conv2d(channels, out, 3, stride, padding=1, bias=False)
+        layers += [convolution, nn.BatchNorm2d(out), nn.ReLU(inplace=True)]
         channels = out
     return nn.Sequential(*layers, nn.AdaptiveAvgPool2d(1), nn.Flatten())
 

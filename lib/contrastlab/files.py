@@ -48,7 +48,7 @@ def write_atomically(path: Path, content: bytes) -> None:
 
 
 def set_aside(path: Path) -> Path:
-    """Rename a damaged file to NAME.damaged (then .damaged-2, ...), so that it can be looked at, and return the new path."""
+    """Rename a damaged file to NAME.damaged (then .damaged-2, ...) for somebody to look at; return the new path."""
     path = Path(path)
     aside = path.with_name(path.name + ".damaged")
     count = 2

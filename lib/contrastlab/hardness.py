@@ -35,7 +35,7 @@ def relative_penalty(s_neg: Tensor, tau: float) -> Tensor:
 
 
 def penalty_entropy(s_neg: Tensor, tau: float) -> Tensor:
-    """Entropy H(r) of the relative penalty in nats, section 3.2: log K when all negatives share it, 0 when one takes it.
+    """Entropy H(r) of the relative penalty in nats, section 3.2: log K when all share it, 0 when one takes it.
 
     s_neg: (B, K). Returns (B,). Raises ValueError unless tau > 0.
     """
@@ -71,11 +71,12 @@ def penalty_interval(s_neg: Tensor, tau: float, share: float = 0.95) -> Tensor:
     """
     if not 0 < share <= 1:
         raise ValueError(f"share is a part of the whole push and must be in (0, 1], got {share:g}")
-    s_sorted, order = s_neg.sort(dim=1, descending=True)
+    check_negatives(s_neg)
+    s_sorted, order = s_neg.sort(dim=1)
     r = relative_penalty(s_neg, tau).gather(1, order)
-    covered = r.cumsum(dim=1) >= share - 1e-6  # the last sum is 1 only up to rounding
-    covered[:, -1] = True
-    return s_sorted.gather(1, covered.int().argmax(dim=1, keepdim=True))[:, 0]
+    below = torch.nn.functional.pad(r.cumsum(dim=1)[:, :-1], (1, 0))  # (B, K), what all lower negatives receive
+    covered = below <= (1 - share) * (1 + 1e-6)  # an exact hit may miss by rounding
+    return s_sorted.gather(1, covered.sum(dim=1, keepdim=True) - 1)[:, 0]
 
 
 def gradient_magnitude(s_pos: Tensor, s_neg: Tensor, tau: float) -> Tensor:

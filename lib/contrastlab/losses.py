@@ -11,7 +11,7 @@ exponentiate, because exp(s / tau) at tau = 0.07 spans 12 decades.
 import torch
 from torch import Tensor
 
-from .checks import check_similarities, check_temperature
+from .checks import check_negatives, check_similarities, check_temperature
 
 LOSSES = ("contrastive", "simple", "hard_contrastive", "hard_simple")
 
@@ -26,9 +26,11 @@ def contrastive_loss(s_pos: Tensor, s_neg: Tensor, tau: float) -> Tensor:
     check_temperature(tau)
     check_similarities(s_pos, s_neg)
     with _full_precision(s_pos):
-        margin = (_full(s_neg) - _full(s_pos)[:, None]) / tau  # (B, K), how far each negative leads
-        # -log softmax = log(1 + sum exp margin); softplus keeps the digits that log(1 + tiny) would lose.
-        return torch.nn.functional.softplus(margin.logsumexp(dim=1), threshold=60)
+        s_pos, s_neg = _full(s_pos), _full(s_neg)
+        nearest = s_neg.detach().amax(dim=1)  # taken off before the division, so that close rivals keep their digits
+        lead = ((s_neg - nearest[:, None]) / tau).logsumexp(dim=1) + (nearest - s_pos) / tau  # (B,)
+        # -log softmax = log(1 + exp lead); softplus keeps the digits that log(1 + tiny) would lose.
+        return torch.nn.functional.softplus(lead, threshold=60)
 
 
 def simple_loss(s_pos: Tensor, s_neg: Tensor, tau: float | None = None, weight: float = 1.0) -> Tensor:
@@ -70,6 +72,7 @@ def hardest(s_neg: Tensor, *, alpha: float | None = None, k: int | None = None) 
     With alpha, k = round(alpha * K), at least 1. Raises ValueError unless exactly one of alpha in (0, 1] and
     k in 1..K is given.
     """
+    check_negatives(s_neg)
     total = s_neg.shape[1]
     if (alpha is None) == (k is None):
         raise ValueError("say which negatives are hard: give either alpha (a share, e.g. 0.08) or k (a number)")

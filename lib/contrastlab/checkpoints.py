@@ -1,0 +1,42 @@
+"""Checkpoints in safetensors: tensors and a JSON description, no pickle."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import safetensors
+import safetensors.torch
+from torch import Tensor
+
+from .files import set_aside, write_atomically
+
+
+class DamagedCheckpoint(RuntimeError):
+    """A checkpoint that cannot be read; the file was set aside and is named in the message."""
+
+
+def save(path: Path, tensors: dict[str, Tensor], description: dict[str, Any]) -> None:
+    """Write named tensors and a JSON-able description to one safetensors file, whole or not at all."""
+    on_cpu = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
+    content = safetensors.torch.save(on_cpu, metadata={"description": json.dumps(description, sort_keys=True)})
+    write_atomically(Path(path), content)
+
+
+def load(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    """Read what `save` wrote: the tensors (on the CPU) and the description.
+
+    Raises FileNotFoundError, or DamagedCheckpoint after setting an unreadable file aside: training over it would lose
+    whatever can still be rescued from it.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise FileNotFoundError(f"no checkpoint at {path}. Train one first, or check the path.")
+    try:
+        with safetensors.safe_open(path, framework="pt") as file:
+            description = json.loads((file.metadata() or {})["description"])
+            return {name: file.get_tensor(name) for name in file.keys()}, description  # noqa: SIM118
+    except (safetensors.SafetensorError, KeyError, json.JSONDecodeError) as error:
+        aside = set_aside(path)
+        raise DamagedCheckpoint(
+            f"{path} is no whole checkpoint ({error}). It was set aside as {aside.name}; run again to train anew."
+        ) from error

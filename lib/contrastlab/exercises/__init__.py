@@ -1,0 +1,1 @@
+"""Checks of the exercises: each names the misconception behind a wrong answer."""

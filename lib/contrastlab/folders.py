@@ -1,0 +1,117 @@
+"""A folder of images, one folder a class, decoded once into one uint8 tensor."""
+
+import hashlib
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import torch
+from PIL import Image, ImageOps
+from torch import Tensor
+from torchvision import datasets
+from torchvision.transforms.functional import pil_to_tensor
+
+SPLIT_FOLDERS = ("train", "test", "val")
+HELD_OUT_EVERY = 5
+
+Folder = tuple[Tensor, Tensor, tuple[str, ...]]
+
+
+def read_folder(folder: Path, split: str = "train", size: int | None = None) -> Folder:
+    """Decode a folder of images, one folder a class: FOLDER/train/CLASS/* and FOLDER/test/CLASS/* (or val for test).
+
+    Without split folders, FOLDER/CLASS/*, every fifth file of a class in order of name is held out as the test split.
+    The images come in an order set by a hash of their names, so that the first n are a fair sample of the classes.
+    size: resize the shorter side to it and cut out the central square; needed where the images differ in size.
+    Returns the images (n, 3, H, W) uint8, their labels (n,) int64 and the names of the classes.
+    Raises FileNotFoundError (no images, no split folder), ValueError (sizes or classes differ, unreadable image).
+    """
+    if size is not None and size < 1:
+        raise ValueError(f"size is the side of the images in pixels and must be at least 1, got {size}.")
+    is_split = any((folder / name).is_dir() for name in SPLIT_FOLDERS)
+    source = _split_folder(folder, split) if is_split else folder
+    classes = _class_names(source)
+    samples = _samples(source, classes, least=1 if is_split else HELD_OUT_EVERY)
+    samples = samples if is_split else _hold_out(samples, split)
+    samples.sort(key=lambda sample: hashlib.sha256(Path(sample[0]).relative_to(source).as_posix().encode()).digest())
+    images = _decode([path for path, _ in samples], size)
+    return images, torch.tensor([label for _, label in samples]), classes
+
+
+def _split_folder(folder: Path, split: str) -> Path:
+    train = folder / "train"
+    test = folder / ("test" if (folder / "test").is_dir() else "val")
+    for needed in (train, test):
+        if not needed.is_dir():
+            raise FileNotFoundError(
+                f"{folder} holds split folders, but not {needed.name}. Expected {folder}/train/CLASS/* and "
+                f"{folder}/test/CLASS/*; without either, a test split is held out of {folder}/CLASS/*."
+            )
+    if _class_names(train) != _class_names(test):
+        odd = sorted(set(_class_names(train)) ^ set(_class_names(test)))
+        raise ValueError(
+            f"{train} and {test} hold different classes, only one of them has: {', '.join(odd[:5])}. "
+            "Labels are positions in the sorted list of classes, so both must hold the same."
+        )
+    return train if split == "train" else test
+
+
+def _class_names(folder: Path) -> tuple[str, ...]:
+    # Hidden folders are not classes: Jupyter, for one, leaves .ipynb_checkpoints wherever a file was opened.
+    return tuple(sorted(path.name for path in folder.iterdir() if path.is_dir() and path.name[0] != "."))
+
+
+def _is_image(path: str) -> bool:
+    return datasets.folder.is_image_file(path) and not Path(path).name.startswith(".")
+
+
+def _samples(source: Path, classes: tuple[str, ...], least: int) -> list[tuple[str, int]]:
+    if not classes:
+        raise FileNotFoundError(f"no class folders in {source}. Expected one folder a class: {source}/CLASS/*.jpg")
+    label_of = {name: label for label, name in enumerate(classes)}
+    samples = datasets.ImageFolder.make_dataset(str(source), label_of, is_valid_file=_is_image, allow_empty=True)
+    count = Counter(label for _, label in samples)
+    few = [name for name in classes if count[label_of[name]] < least]
+    if few:
+        raise FileNotFoundError(
+            f"too few images in {source} for the class(es) {', '.join(few[:5])}: each needs at least {least}. "
+            "Add images (.jpg, .png, ...) or remove these folders."
+        )
+    return samples
+
+
+def _hold_out(samples: list[tuple[str, int]], split: str) -> list[tuple[str, int]]:
+    seen: Counter[int] = Counter()
+    kept = []
+    for path, label in samples:
+        seen[label] += 1
+        if (seen[label] % HELD_OUT_EVERY == 0) == (split == "test"):
+            kept.append((path, label))
+    return kept
+
+
+def _decode(paths: list[str], size: int | None) -> Tensor:
+    first = _open(paths[0], size)
+    images = torch.empty((len(paths), 3, first.height, first.width), dtype=torch.uint8)
+
+    def put(position: int) -> None:
+        image = _open(paths[position], size)
+        if image.size != first.size:
+            raise ValueError(
+                f"the images differ in size: {paths[0]} is {first.width} x {first.height}, {paths[position]} is "
+                f"{image.width} x {image.height}. Give size=32, say, to resize and crop all to a square."
+            )
+        images[position] = pil_to_tensor(image)
+
+    with ThreadPoolExecutor() as pool:
+        list(pool.map(put, range(len(paths))))
+    return images
+
+
+def _open(path: str, size: int | None) -> Image.Image:
+    try:
+        with Image.open(path) as file:
+            image = file.convert("RGB")
+    except (OSError, SyntaxError, ValueError) as error:
+        raise ValueError(f"cannot read the image {path}: {error}. Remove or replace it.") from error
+    return image if size is None else ImageOps.fit(image, (size, size), Image.Resampling.BILINEAR)

@@ -1,0 +1,103 @@
+"""What the commands do: study, book, site, notebooks, test. Imports are inside, so that each starts at once."""
+
+import importlib.util
+import os
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from contrastlab.manifest import Manifest
+
+BUILD = "_build"
+
+
+class JobFailed(RuntimeError):
+    """A command ended with something that its user can act on."""
+
+
+def study(manifest: Manifest) -> None:
+    """Open JupyterLab on the first chapter; returns when the reader ends it.
+
+    The notebook is the committed one, or, if it is not there, one made from the source without outputs.
+    """
+    _need("jupyterlab", "book")
+    first = manifest.chapters[0]
+    page = manifest.folder / f"{first.file}.ipynb"
+    if not page.is_file():
+        from contrastlab.files import write_atomically
+        from contrastlab.notebooks import source_to_notebook, to_bytes
+
+        write_atomically(page, to_bytes(source_to_notebook(manifest.sources([first])[0])))
+    _stop_unless_zero([sys.executable, "-m", "jupyterlab", str(page)], manifest.root, "JupyterLab")
+
+
+def book(manifest: Manifest) -> None:
+    """Run every chapter under _build and build the website from that run; the checkout stays as it is."""
+    _need("sphinx", "book")
+    from contrastlab import notebooks, site
+
+    sources = manifest.sources(manifest.chapters)
+    print(f"Running {len(sources)} chapters, {notebooks.KERNELS} at a time", flush=True)
+    notebooks.execute(sources, manifest.root / BUILD / "chapters", _say)
+    _say(f"The book is at {site.build(manifest, manifest.root / BUILD / 'chapters', manifest.root / BUILD / 'site')}")
+
+
+def site(manifest: Manifest) -> None:
+    """Build the website from the committed notebooks, without running them."""
+    _need("sphinx", "book")
+    from contrastlab import site
+
+    _say(f"The book is at {site.build(manifest, manifest.folder, manifest.root / BUILD / 'site')}")
+
+
+def notebooks(manifest: Manifest, names: Sequence[str] = ()) -> None:
+    """Run the named chapters, or all of them, and rewrite the committed .ipynb beside each source."""
+    chapters = manifest.select(names)
+    _need("nbclient", "book")
+    from contrastlab import notebooks
+
+    notebooks.execute(manifest.sources(chapters), manifest.folder, _say)
+
+
+def test(manifest: Manifest) -> None:
+    """Run the linter, the tests and every notebook, each to its end; raise JobFailed naming those that failed."""
+    _need("nbval", "test")
+    pages = [str(path.with_suffix(".ipynb")) for path in manifest.sources(manifest.chapters)]
+    python = [sys.executable, "-m"]
+    nbval = ["--nbval", "--nbval-current-env", "--nbval-cell-timeout=120", "--nbval-sanitize-with=tests/nbval.cfg"]
+    checks = {
+        "lint": [*python, "ruff", "check", "."],
+        "tests": [*python, "pytest", "tests"],
+        "notebooks": [*python, "pytest", *nbval, *pages],
+    }
+    failed = [name for name, command in checks.items() if _run(name, command, manifest.root)]
+    if failed:
+        raise JobFailed(f"failed: {', '.join(failed)}. The output above says where.")
+
+
+def sweep(profile: str) -> None:
+    """Train and measure everything that [profiles.PROFILE] of book.toml asks for and that is not recorded yet."""
+    from contrastlab.sweep import run_sweep
+
+    run_sweep(profile)
+
+
+def _run(name: str, command: list[str], folder: Path) -> int:
+    _say(f"== {name}: {' '.join(['python', *command[1:]])}")
+    # Progress bars of training cells are drawn for people; nbval would only collect them.
+    return subprocess.run(command, cwd=folder, env=os.environ | {"TQDM_DISABLE": "1"}, check=False).returncode
+
+
+def _stop_unless_zero(command: list[str], folder: Path, what: str) -> None:
+    if code := subprocess.run(command, cwd=folder, check=False).returncode:
+        raise JobFailed(f"{what} ended with code {code}. Its last lines above say why.")
+
+
+def _need(module: str, extra: str) -> None:
+    if importlib.util.find_spec(module) is None:
+        raise JobFailed(f"{module} is not installed. Run `make {extra}`, or `pip install -e '.[book,test]'`.")
+
+
+def _say(text: str) -> None:
+    print(text, flush=True)

@@ -1,0 +1,71 @@
+"""Sphinx reads this file. What differs from book to book comes from book.toml, found from the working folder."""
+
+from datetime import date
+
+from contrastlab import __version__, manifest
+
+book = manifest.load()
+
+project = book.title
+author = ", ".join(book.authors)
+copyright = f"{date.today().year}, {author}. {book.licence}"
+release = __version__
+language = book.language
+
+extensions = [
+    "myst_nb",
+    "sphinxcontrib.bibtex",
+    "sphinx_copybutton",
+    "sphinx-mathjax-offline",
+    "contrastlab.site.numbering",
+]
+exclude_patterns = ["_static"]
+
+nb_execution_mode = "off"
+nb_ipywidgets_js = {}  # the default loads scripts from another host
+# Without a kernel the live widget is blank; its text/html twin is mounted by mount.js.
+nb_mime_priority_overrides = [
+    ("html", "text/html", 1),
+    ("html", "application/vnd.jupyter.widget-view+json", 50),
+]
+myst_enable_extensions = ["amsmath", "attrs_block", "deflist", "dollarmath"]
+myst_heading_anchors = 3
+bibtex_bibfiles = ["references.bib"]
+bibtex_default_style = "plain"
+bibtex_reference_style = "author_year"
+copybutton_selector = "div:not(.output) > div.highlight pre"
+
+chapter_numbers = {chapter.file: chapter.number for chapter in book.chapters}
+numfig = True
+math_numfig = True
+numfig_secnum_depth = 1
+numfig_format = {"figure": "Figure %s", "section": "Chapter %s"}
+math_eqref_format = "({number})"
+
+html_theme = "sphinx_book_theme"
+html_title = book.title
+html_static_path = ["_static"]
+html_css_files = ["book.css"]
+html_js_files = [("mount.js", {"type": "module"})]
+html_favicon = "_static/favicon.svg"
+html_context = {"default_mode": "auto"}
+html_theme_options = {
+    "show_toc_level": 2,
+    "toc_title": "On this page",
+    "search_bar_text": "Search the book",
+    "navbar_persistent": [],  # the sidebar has a search field already
+    "use_download_button": True,
+    "use_fullscreen_button": False,
+}
+if book.launch.repository:
+    html_theme_options |= {
+        "repository_url": book.launch.repository,
+        "repository_branch": book.launch.branch,
+        "path_to_docs": "chapters",
+        "use_repository_button": True,
+        "launch_buttons": {
+            "binderhub_url": "https://mybinder.org",
+            "colab_url": "https://colab.research.google.com",
+            "notebook_interface": "jupyterlab",
+        },
+    }

@@ -1,0 +1,102 @@
+"""The still picture of the temperature figure: the plot that temperature.mjs draws, for a page without JavaScript."""
+
+import math
+from typing import TYPE_CHECKING
+
+from ..figures import tau_colour
+
+if TYPE_CHECKING:
+    from .temperature import TemperatureFigure
+
+WIDTH, HEIGHT = 640, 284
+LEFT, RIGHT, TOP, BOTTOM = 62, 628, 26, 242
+DECADES_BELOW_EVEN = 3
+DOT = 4  # its radius with the outline
+
+
+def draw_still(figure: "TemperatureFigure") -> str:
+    """An SVG, the figure's numbers and where it moves, as HTML without ids or any other random part.
+
+    Coordinates are rounded to 0.1 px, so that another processor's last digit does not change the bytes.
+    """
+    floor = math.floor(-math.log10(len(figure.similarities))) - DECADES_BELOW_EVEN
+    colour = tau_colour(figure.tau)
+    parts = [
+        _axes(floor),
+        _interval(figure.interval, max(figure.similarities), colour),
+        _reference(0.5, floor, "half the push"),
+        _reference(1 / len(figure.similarities), floor, f"even share, 1/K = {_percent(1 / len(figure.similarities))}"),
+        _negatives(zip(figure.similarities, figure.r.tolist(), strict=True), floor, colour),
+    ]
+    numbers = describe(figure)
+    return (
+        f'<svg viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="{numbers}" font-size="12" fill="currentColor" '
+        f'style="display:block;width:100%;max-width:{WIDTH}px">{"".join(parts)}</svg>'
+        f"<p>{numbers}</p><p>A still picture: in Jupyter, and on the website with JavaScript, a slider moves τ.</p>"
+    )
+
+
+def describe(figure: "TemperatureFigure") -> str:
+    """The figure's numbers in one line of text."""
+    return (
+        f"temperature τ = {figure.tau:#.3g} | the hardest negative takes {_percent(float(figure.r.max()))} | "
+        f"effective negatives {figure.effective_negatives:.1f} of {len(figure.similarities)} | "
+        f"entropy {figure.entropy:.2f} nats | "
+        f"95 % of the push on similarities of {_signed(f'{figure.interval:.2f}')} and above"
+    )
+
+
+def _percent(share: float) -> str:
+    return f"{float(f'{100 * share:.2g}'):g} %"
+
+
+def _signed(number: str) -> str:
+    return number.replace("-", "−")
+
+
+def _x(s: float) -> float:
+    return round(LEFT + (RIGHT - LEFT) * (s + 1) / 2, 1)
+
+
+def _y(share: float, floor: int) -> float:
+    return round(TOP + (BOTTOM - TOP) * math.log10(share) / floor, 1)
+
+
+def _text(x: float, y: float, text: str, anchor: str = "start") -> str:
+    return f'<text x="{x:g}" y="{y:g}" text-anchor="{anchor}">{text}</text>'
+
+
+def _line(d: str, style: str) -> str:
+    return f'<path d="{d}" fill="none" stroke="currentColor" {style}/>'
+
+
+def _axes(floor: int) -> str:
+    heights = {power: _y(10.0**power, floor) for power in range(floor, 1)}
+    grid = _line("".join(f"M{LEFT} {y:g}H{RIGHT}" for y in heights.values()), 'opacity=".13"')
+    shares = [_text(LEFT - 8, y + 4, f"{10.0 ** (power + 2):g} %", "end") for power, y in heights.items()]
+    similarities = [_text(_x(s), BOTTOM + 18, _signed(f"{s:g}"), "middle") for s in (-1, -0.5, 0, 0.5, 1)]
+    titles = [
+        _text(4, 13, "share of the push r, log scale"),
+        _text((LEFT + RIGHT) / 2, BOTTOM + 36, "similarity s of the negative to the anchor", "middle"),
+    ]
+    return grid + "".join(shares + similarities + titles)
+
+
+def _interval(lowest: float, highest: float, colour: str) -> str:
+    start, end = _x(lowest) - DOT, _x(highest) + DOT
+    area = f"M{start:g} {TOP}H{end:g}V{BOTTOM}H{start:g}z"
+    bracket = _line(f"M{start:g} {BOTTOM}V{TOP - 5}H{end:g}v5", 'opacity=".75"')
+    return f'<path d="{area}" fill="{colour}" opacity=".2"/>{bracket}' + _text(RIGHT, 13, "95 % of the push", "end")
+
+
+def _reference(share: float, floor: int, text: str) -> str:
+    y = _y(share, floor)
+    return _line(f"M{LEFT} {y:g}H{RIGHT}", 'stroke-dasharray="5 4" opacity=".75"') + _text(LEFT + 6, y - 5, text)
+
+
+def _negatives(pairs: "zip[tuple[float, float]]", floor: int, colour: str) -> str:
+    """One dot a negative that lies in the plot; the others take less than its lowest share."""
+    dots = "".join(f"M{_x(s):g} {_y(r, floor):g}h0" for s, r in pairs if r >= 10.0**floor)
+    return _line(dots, f'stroke-width="{2 * DOT}" stroke-linecap="round"') + (
+        f'<path d="{dots}" fill="none" stroke="{colour}" stroke-width="{2 * DOT - 2}" stroke-linecap="round"/>'
+    )

@@ -1,0 +1,111 @@
+"""The figure of chapter 4: which negatives take the push, as the temperature moves."""
+
+from pathlib import Path
+
+import anywidget
+import numpy as np
+import torch
+import traitlets
+from torch import Tensor
+
+from .. import hardness
+from ..checks import check_temperature
+from ..figures import TAU_COLDEST, TAU_WARMEST, tau_colour
+from .still import draw_still
+from .twin import figure_twin
+
+MODULE = "temperature.mjs"
+SHARE = 0.95  # of the push, for the shaded interval
+_COLOUR_STOPS = 24
+_EVENLY_SPREAD = [round(float(s), 4) for s in np.linspace(-1, 1, 100)]
+_DECIMALS = 12  # so that another processor's last digit does not change the bytes of a committed notebook
+_ROUNDING = 1e-6  # a cosine computed in float32 may pass 1 by this much
+
+
+class _Floats(traitlets.List):
+    """A list of numbers that also takes a tensor or an array, so that `similarities=s_neg[0]` works."""
+
+    def validate(self, owner: object, value: object) -> object:
+        return super().validate(owner, value.tolist() if hasattr(value, "tolist") else value)
+
+
+class TemperatureFigure(anywidget.AnyWidget):
+    """Relative penalty r of K negatives against their similarity, with a slider for tau from 0.01 to 10.
+
+    tau: temperature > 0, follows the slider. similarities: K cosines to the anchor, default 100 evenly spread over
+    [-1, 1]. labels: nothing, or one name a negative.
+    Raises ValueError for another tau, no similarities, one outside [-1, 1], or labels of another length.
+    Source: Wang & Liu, CVPR 2021, Eq. 5 and section 3.2.
+    """
+
+    _esm = Path(__file__).with_name(MODULE)
+
+    tau = traitlets.Float(0.07).tag(sync=True)
+    similarities = _Floats(traitlets.Float(), default_value=_EVENLY_SPREAD).tag(sync=True)
+    labels = traitlets.List(traitlets.Unicode()).tag(sync=True)
+    colours = traitlets.List(read_only=True).tag(sync=True)
+
+    @property
+    def r(self) -> Tensor:
+        """Share of the push that each negative receives, (K,) in float64; sums to 1."""
+        return hardness.relative_penalty(self._s_neg, self.tau)[0]
+
+    @property
+    def entropy(self) -> float:
+        """Entropy of r in nats, between 0 and log K."""
+        return float(hardness.penalty_entropy(self._s_neg, self.tau))
+
+    @property
+    def effective_negatives(self) -> float:
+        """How many negatives effectively count, between 1 and K."""
+        return float(hardness.effective_negatives(self._s_neg, self.tau))
+
+    @property
+    def interval(self) -> float:
+        """The similarity above which lie 95 % of the push."""
+        return float(hardness.penalty_interval(self._s_neg, self.tau, SHARE))
+
+    @property
+    def _s_neg(self) -> Tensor:
+        return torch.tensor([self.similarities], dtype=torch.float64)  # (1, K)
+
+    @traitlets.default("colours")
+    def _colours(self) -> list[list[float | str]]:
+        stops = np.geomspace(TAU_COLDEST, TAU_WARMEST, _COLOUR_STOPS)
+        return [[float(f"{tau:.4g}"), tau_colour(tau)] for tau in stops]
+
+    @traitlets.validate("tau")
+    def _valid_tau(self, proposal: dict) -> float:
+        check_temperature(proposal["value"])
+        return proposal["value"]
+
+    @traitlets.validate("similarities")
+    def _valid_similarities(self, proposal: dict) -> list[float]:
+        s = proposal["value"]
+        outside = [x for x in s if not abs(x) <= 1 + _ROUNDING]  # "not <=" also catches NaN
+        if outside:
+            raise ValueError(
+                f"similarities are cosines between -1 and 1, got {outside[0]:g}. "
+                "Divide each embedding by its length before you take products."
+            )
+        if not s:
+            raise ValueError("similarities is empty, but the push needs at least one negative to fall on.")
+        return [round(x, _DECIMALS) for x in s]
+
+    @traitlets.validate("labels")
+    def _valid_labels(self, proposal: dict) -> list[str]:
+        labels = proposal["value"]
+        if labels and len(labels) != len(self.similarities):
+            raise ValueError(
+                f"expected one label a negative: {len(self.similarities)} similarities, got {len(labels)} labels. "
+                "Pass both together, or no labels."
+            )
+        return labels
+
+    def __repr__(self) -> str:
+        return f"TemperatureFigure(tau={self.tau:g}, K={len(self.similarities)})"
+
+    def _repr_mimebundle_(self, **options: object) -> tuple[dict, dict]:
+        data, metadata = super()._repr_mimebundle_(**options)
+        state = {name: getattr(self, name) for name in ("tau", "similarities", "labels", "colours")}
+        return {**data, "text/html": figure_twin(MODULE, state, draw_still(self))}, metadata

@@ -1,0 +1,41 @@
+"""The three descriptions of what the book needs say the same."""
+
+import re
+import tomllib
+from pathlib import Path
+
+import contrastlab
+
+ROOT = Path(__file__).parents[1]
+CONDA_NAMES = {"torch": "pytorch"}
+TOOLS = {"pip", "git", "make"}
+
+
+def split(requirement: str) -> tuple[str, str]:
+    name, bounds = re.fullmatch(r"([A-Za-z0-9-]+)(.*)", requirement.strip()).groups()
+    return CONDA_NAMES.get(name, name), bounds
+
+
+def project() -> dict:
+    return tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+
+
+def test_environment_and_pyproject_agree():
+    extras = project()["optional-dependencies"]
+    wanted = {split(r) for group in (project()["dependencies"], *extras.values()) for r in group}
+    wanted.add(("python", project()["requires-python"]))
+    lines = (ROOT / "environment.yml").read_text().split("dependencies:")[1].splitlines()
+    items = [line.strip(" -") for line in lines if line.strip().startswith("- ") and not line.endswith("pip:")]
+    items.remove("editable .")
+    assert {split(item) for item in items} - {(tool, "") for tool in TOOLS} == wanted
+
+
+def test_every_requirement_has_a_lower_bound_and_no_pin():
+    extras = project()["optional-dependencies"]
+    for requirement in [*project()["dependencies"], *(r for group in extras.values() for r in group)]:
+        assert re.fullmatch(r"[a-z0-9-]+>=[0-9.]+", requirement), requirement
+
+
+def test_versions_agree():
+    assert contrastlab.__version__ == project()["version"]
+    assert f"version: {contrastlab.__version__}" in (ROOT / "CITATION.cff").read_text()

@@ -1,0 +1,42 @@
+"""The probes on features whose right answer is known, and every recorded metric on a real encoder."""
+
+import math
+
+import pytest
+import torch
+from contrastlab import data, evaluate
+from contrastlab.train import Config, train
+
+
+def two_classes(n: int, seed: int) -> tuple[torch.Tensor, torch.Tensor]:
+    generator = torch.Generator().manual_seed(seed)
+    labels = torch.randint(2, (n,), generator=generator)
+    x = torch.randn(n, 4, generator=generator)
+    x[:, 0] += 8 * labels - 4
+    return x, labels
+
+
+@pytest.mark.parametrize("accuracy", [evaluate.knn_accuracy, evaluate.linear_accuracy])
+def test_separable_classes_are_told_apart_and_random_labels_are_not(accuracy):
+    x, labels = two_classes(400, 0)
+    y, test_labels = two_classes(400, 1)
+    assert accuracy(x, labels, y, test_labels) > 99
+    random = torch.randint(2, (400,), generator=torch.Generator().manual_seed(2))
+    assert accuracy(x, labels, y, random) < 60
+
+
+def test_every_metric_of_a_short_run_is_a_finite_number():
+    images, test = data.load("fashion-mini", "train").subset(192), data.load("fashion-mini", "test").subset(100)
+    trained = train(Config(epochs=1, batch_size=32, width=4, dim=16), images, device="cpu", progress=False)
+    metrics = evaluate.metrics(trained, images, test)
+    assert all(math.isfinite(value) for value in metrics.values())
+    assert all(0 <= metrics[name] <= 100 for name in metrics if "accuracy" in name)
+    assert metrics["positive_similarity"] == pytest.approx(1 - metrics["alignment"] / 2, abs=1e-5)
+
+
+def test_embedding_is_repeatable_and_free_of_batch_effects():
+    images = data.load("fashion-mini", "train").subset(96)
+    trained = train(Config(epochs=1, batch_size=32, width=4, dim=16), images, device="cpu", progress=False)
+    features, z = evaluate.embed(trained, images)
+    assert features.shape == (96, 32) and z.shape == (96, 16)
+    torch.testing.assert_close(evaluate.embed(trained, images, batch_size=7)[1], z)

@@ -1,0 +1,220 @@
+"""The website: built from notebooks and book.toml alone, complete, numbered as the files are, with nothing from outside."""
+
+import re
+from pathlib import Path
+from urllib.parse import urlparse
+
+import pytest
+from bs4 import BeautifulSoup
+
+import small_book
+from contrastlab import manifest, notebooks, site
+from contrastlab.site import SiteError
+
+REPOSITORY = Path(__file__).resolve().parents[1]
+LOSS, TEMPERATURES = "02-the-loss", "07-ten-temperatures"
+CHAPTER_PAGES = (LOSS, TEMPERATURES)
+
+
+@pytest.fixture(scope="module")
+def book_root(tmp_path_factory):
+    """The small book with its notebooks executed."""
+    root = small_book.write(tmp_path_factory.mktemp("book"))
+    book = manifest.load(root)
+    notebooks.execute(book.sources(book.chapters), book.folder, report=lambda _: None)
+    return root
+
+
+@pytest.fixture(scope="module")
+def small_site(book_root):
+    book = manifest.load(book_root)
+    return site.build(book, book.folder, book_root / "_build" / "site").parent
+
+
+@pytest.fixture(scope="module")
+def launch_site(book_root, tmp_path_factory):
+    """The same book, once book.toml names a repository."""
+    path = book_root / "book.toml"
+    before = path.read_text()
+    path.write_text(before.replace('repository = ""', 'repository = "https://github.com/ada/small-book"'))
+    book = manifest.load(book_root)
+    built = site.build(book, book.folder, tmp_path_factory.mktemp("launch") / "site").parent
+    path.write_text(before)
+    return built
+
+
+@pytest.fixture(scope="module")
+def real_site(tmp_path_factory):
+    """The book itself, from its committed notebooks."""
+    book = manifest.load(REPOSITORY)
+    return site.build(book, book.folder, tmp_path_factory.mktemp("real") / "site").parent
+
+
+def page(folder, name):
+    return BeautifulSoup((folder / f"{name}.html").read_text(encoding="utf-8"), "html.parser")
+
+
+def pages(folder):
+    return {path.stem: page(folder, path.stem) for path in folder.glob("*.html")}
+
+
+def text(element):
+    return " ".join(element.get_text(" ").split())
+
+
+def loaded_addresses(soup):
+    """What a browser fetches by itself: scripts, styles, images, frames; not the links that a reader may follow."""
+    for element in soup.find_all(["script", "img", "iframe", "source", "link"]):
+        if element.name != "link" or {"stylesheet", "preload", "icon", "modulepreload"} & set(element.get("rel", [])):
+            yield from filter(None, [element.get("src"), element.get("href")])
+
+
+class TestNumbers:
+    def test_the_sidebar_numbers_chapters_as_their_files_across_parts(self, small_site):
+        sidebar = page(small_site, "index").select_one("nav.bd-links")
+        assert [text(item) for item in sidebar.select("a")][:2] == ["2. The loss", "7. Ten temperatures"]
+        captions = [text(caption) for caption in sidebar.select(".caption")]
+        assert captions == ["Part I. First part", "Part II. Second part", "Back matter"]
+
+    @pytest.mark.parametrize(("name", "heading"), [(LOSS, "2. The loss"), (TEMPERATURES, "7. Ten temperatures")])
+    def test_headings(self, small_site, name, heading):
+        assert text(page(small_site, name).h1).startswith(heading)
+
+    def test_equations_count_within_their_chapter_and_are_referred_to_by_number(self, small_site):
+        soup = page(small_site, TEMPERATURES)
+        assert [text(number) for number in soup.select("span.eqno")] == ["(7.1) #"]
+        references = {
+            a["href"]: text(a) for a in soup.select("article a.reference.internal") if "equation" in a["href"]
+        }
+        assert references == {f"{LOSS}.html#equation-loss": "(2.1)", "#equation-penalty": "(7.1)"}
+
+    def test_figures_count_within_their_chapter_and_are_referred_to_by_number(self, small_site):
+        captions = [text(caption) for caption in page(small_site, TEMPERATURES).select("figcaption .caption-number")]
+        assert captions == ["Figure 7.1", "Figure 7.2"]
+        references = {a["href"]: text(a) for a in page(small_site, LOSS).select("article a.reference.internal")}
+        assert references["#fig-dot"] == "Figure 2.1"
+        assert references[f"{TEMPERATURES}.html#fig-second-dot"] == "Figure 7.2"
+
+
+class TestPages:
+    def test_the_title_page_maps_every_chapter_with_its_question_and_minutes(self, small_site):
+        soup = page(small_site, "index")
+        entries = [text(entry) for entry in soup.select("article dl dt, article dl dd")]
+        assert entries[:2] == ["2 The loss", "What is the loss? 10 minutes."]
+        assert text(soup.select_one("p.subtitle")) == "For tests"
+        assert "about 30 minutes" in text(soup.article)
+
+    def test_links_between_chapters_glossary_and_bibliography_hold(self, small_site):
+        for name, soup in pages(small_site).items():
+            for link in soup.select("article a[href]"):
+                address = urlparse(link["href"])
+                if not address.scheme and address.path:
+                    assert (small_site / address.path).is_file(), f"{name}: {link['href']}"
+
+    def test_citations_and_terms_are_links(self, small_site):
+        links = {text(a): a["href"] for a in page(small_site, LOSS).select("article a.reference.internal")}
+        assert links["2021"].startswith("bibliography.html#")
+        assert links["temperature"] == "glossary.html#term-temperature"
+        assert "Feng Wang and Huaping Liu" in text(page(small_site, "bibliography").article)
+
+    def test_a_solution_is_folded(self, small_site):
+        (folded,) = page(small_site, LOSS).select("details.hide")
+        assert not folded.has_attr("open")
+        assert text(folded.summary).startswith("Show the solution")
+        assert "the answer" in text(folded)
+
+    def test_the_live_widget_gives_way_to_its_twin(self, small_site):
+        soup = page(small_site, TEMPERATURES)
+        (figure,) = soup.select("div.contrastlab-figure")
+        assert (figure["data-module"], figure["data-model"]) == ("temperature.mjs", "{}")
+        assert "widget-view" not in str(soup)
+
+    def test_the_mounter_and_every_widget_module_are_there(self, small_site):
+        (script,) = page(small_site, TEMPERATURES).select('script[src*="mount.js"]')
+        assert script["type"] == "module"
+        modules = {path.name for path in (REPOSITORY / "lib" / "contrastlab" / "widgets").glob("*.mjs")}
+        assert {path.name for path in (small_site / "_static" / "widgets").iterdir()} == modules
+        assert "temperature.mjs" in modules
+
+    def test_a_page_downloads_as_the_notebook_it_was_made_from(self, small_site, book_root):
+        (link,) = page(small_site, LOSS).select('a[href$=".ipynb"]')
+        assert (small_site / link["href"]).read_bytes() == (book_root / "chapters" / f"{LOSS}.ipynb").read_bytes()
+
+    def test_search_knows_the_words_of_chapters(self, small_site):
+        index = (small_site / "searchindex.js").read_text(encoding="utf-8")
+        assert '"Ten temperatures"' in index
+        assert page(small_site, "search").select("#searchbox")
+
+    def test_every_image_has_alt_text(self, small_site):
+        alts = [image.get("alt") for soup in pages(small_site).values() for image in soup.select("img")]
+        assert sorted(alts) == ["A black dot.", "A first dot.", "A second dot."]
+
+    def test_nothing_is_loaded_from_another_host(self, small_site):
+        for name, soup in pages(small_site).items():
+            outside = [address for address in loaded_addresses(soup) if urlparse(address).netloc]
+            assert outside == [], name
+
+    def test_everything_that_is_loaded_is_there(self, small_site):
+        addresses = {address for soup in pages(small_site).values() for address in loaded_addresses(soup)}
+        missing = [a for a in addresses if not a.startswith("data:") and not (small_site / urlparse(a).path).is_file()]
+        assert missing == []
+        assert any("mathjax" in address for address in addresses)
+
+    def test_nothing_but_the_site_is_left_behind(self, small_site):
+        assert [path.name for path in small_site.parent.iterdir()] == ["site"]
+
+
+class TestLaunchButtons:
+    def test_are_absent_until_a_repository_is_named(self, small_site):
+        for name, soup in pages(small_site).items():
+            assert not re.search("mybinder|colab|github.com/ada", str(soup)), name
+
+    @pytest.mark.parametrize("name", CHAPTER_PAGES)
+    def test_open_the_chapters_notebook(self, launch_site, name):
+        links = [a["href"] for a in page(launch_site, name).select(".header-article a[href]")]
+        assert f"https://mybinder.org/v2/gh/ada/small-book/main?urlpath=lab/tree/chapters/{name}.ipynb" in links
+        colab = f"https://colab.research.google.com/github/ada/small-book/blob/main/chapters/{name}.ipynb"
+        assert colab in links
+
+
+class TestFailure:
+    def test_a_broken_reference_names_the_chapter_and_leaves_the_earlier_site(self, book_root, tmp_path):
+        book = manifest.load(book_root)
+        broken = tmp_path / "notebooks"
+        broken.mkdir()
+        for chapter in book.chapters:
+            notebook = (book.folder / f"{chapter.file}.ipynb").read_text()
+            (broken / f"{chapter.file}.ipynb").write_text(notebook.replace("{eq}`loss`", "{eq}`lost`"))
+        earlier = tmp_path / "site"
+        earlier.mkdir()
+        (earlier / "index.html").write_text("earlier")
+        with pytest.raises(SiteError, match=r"not built:\n.*07-ten-temperatures.*lost") as caught:
+            site.build(book, broken, earlier)
+        assert str(tmp_path) not in str(caught.value)
+        assert [(path.name, path.read_text()) for path in earlier.iterdir()] == [("index.html", "earlier")]
+        assert sorted(path.name for path in tmp_path.iterdir()) == ["notebooks", "site"]
+
+    def test_a_missing_notebook_is_named_with_what_to_do(self, book_root, tmp_path):
+        with pytest.raises(SiteError, match=r"02-the-loss\.ipynb, which does not exist. Run `python -m contrastlab"):
+            site.build(manifest.load(book_root), tmp_path, tmp_path / "site")
+        assert list(tmp_path.iterdir()) == []
+
+
+class TestTheBook:
+    def test_every_chapter_is_a_numbered_page(self, real_site):
+        for chapter in manifest.load(REPOSITORY).chapters:
+            assert text(page(real_site, chapter.file).h1).startswith(f"{chapter.number}. ")
+
+    def test_every_image_has_alt_text(self, real_site):
+        images = [(name, image) for name, soup in pages(real_site).items() for image in soup.select("img")]
+        assert len(images) >= len(manifest.load(REPOSITORY).chapters)
+        assert [(name, image["src"]) for name, image in images if not image.get("alt", "").strip()] == []
+
+    def test_every_figure_is_numbered_and_captioned(self, real_site):
+        for name, soup in pages(real_site).items():
+            for figure in soup.select("article figure"):
+                assert re.match(r"Figure \d+\.\d+ \w", text(figure.figcaption)), name
+
+    def test_nothing_is_loaded_from_another_host(self, real_site):
+        for name, soup in pages(real_site).items():
+            assert [address for address in loaded_addresses(soup) if urlparse(address).netloc] == [], name
