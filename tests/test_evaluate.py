@@ -4,6 +4,7 @@ import math
 
 import pytest
 import torch
+
 from contrastlab import data, evaluate
 from contrastlab.train import Config, train
 

@@ -205,10 +205,13 @@ class TestPenaltyInterval:
             assert got == pytest.approx(closed_form, abs=error)
             assert got == pytest.approx(lower, abs=error + 5e-4)
 
-    def test_an_exact_hit_counts(self):
-        s_neg = torch.linspace(-1, 1, 20)[None]
-        assert penalty_interval(s_neg, 1e6, share=0.95) == s_neg[0, 1]
-        assert penalty_interval(torch.tensor([[0.3, 0.3]]), 0.1, share=0.5) == torch.tensor(0.3)
+    @pytest.mark.parametrize("K", [2, 5, 10, 20, 50, 100])
+    @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+    def test_an_exact_hit_counts(self, K, dtype):
+        """At a vast temperature each of K negatives receives 1/K, and all but the lowest receive 1 - 1/K."""
+        s_neg = torch.linspace(-1, 1, K, dtype=dtype)[None]
+        assert penalty_interval(s_neg, 1e9, share=1 - 1 / K) == s_neg[0, 1]
+        assert penalty_interval(s_neg, 1e9, share=1 - 0.9 / K) == s_neg[0, 0]
 
     @law
     @given(negatives, moderate_taus, seeds)

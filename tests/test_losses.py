@@ -104,6 +104,12 @@ class TestContrastiveLoss:
         assert 0 < got.item() < 1e-14
         torch.testing.assert_close(got, contrastive_loss(s_pos.double(), s_neg.double(), 0.05), rtol=1e-5, atol=0)
 
+    def test_float64_keeps_the_part_by_which_a_lost_anchor_exceeds_its_lead(self):
+        s_pos, s_neg = torch.tensor([-1.0], dtype=torch.float64), torch.tensor([[1.0]], dtype=torch.float64)
+        loss, pull, _ = with_gradients(lambda p, n: contrastive_loss(p, n, 0.08), s_pos, s_neg)
+        assert loss.item() - 25 == pytest.approx(math.exp(-25), rel=1e-3)
+        assert 1 + 0.08 * pull.item() == pytest.approx(math.exp(-25), rel=1e-3)
+
     @law
     @given(anchors, negatives, taus, seeds)
     def test_gradient_is_the_softmax_of_eq_4(self, B, K, tau, seed):

@@ -2,11 +2,12 @@
 
 import pytest
 import torch
-from contrastlab.losses import contrastive_loss
-from contrastlab.negatives import MemoryBank, in_batch
 from hypothesis import given
 from hypothesis import strategies as st
 from torch.nn.functional import cross_entropy, normalize
+
+from contrastlab.losses import contrastive_loss
+from contrastlab.negatives import MemoryBank, in_batch
 
 
 def unit(n: int, d: int, seed: int) -> torch.Tensor:

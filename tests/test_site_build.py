@@ -1,4 +1,4 @@
-"""The website: built from notebooks and book.toml alone, complete, numbered as the files are, with nothing from outside."""
+"""The website: built from notebooks and book.toml alone, complete, numbered as the files, with nothing from outside."""
 
 import re
 from pathlib import Path
@@ -78,7 +78,7 @@ class TestNumbers:
 
     @pytest.mark.parametrize(("name", "heading"), [(LOSS, "2. The loss"), (TEMPERATURES, "7. Ten temperatures")])
     def test_headings(self, small_site, name, heading):
-        assert text(page(small_site, name).h1).startswith(heading)
+        assert text(page(small_site, name).article.h1).startswith(heading)
 
     def test_equations_count_within_their_chapter_and_are_referred_to_by_number(self, small_site):
         soup = page(small_site, TEMPERATURES)
@@ -127,7 +127,7 @@ class TestPages:
         soup = page(small_site, TEMPERATURES)
         (figure,) = soup.select("div.contrastlab-figure")
         assert (figure["data-module"], figure["data-model"]) == ("temperature.mjs", "{}")
-        assert "widget-view" not in str(soup)
+        assert not soup.select('script[type*="widget"]')
 
     def test_the_mounter_and_every_widget_module_are_there(self, small_site):
         (script,) = page(small_site, TEMPERATURES).select('script[src*="mount.js"]')
@@ -143,7 +143,7 @@ class TestPages:
     def test_search_knows_the_words_of_chapters(self, small_site):
         index = (small_site / "searchindex.js").read_text(encoding="utf-8")
         assert '"Ten temperatures"' in index
-        assert page(small_site, "search").select("#searchbox")
+        assert page(small_site, "search").select("#search-results")
 
     def test_every_image_has_alt_text(self, small_site):
         alts = [image.get("alt") for soup in pages(small_site).values() for image in soup.select("img")]
@@ -171,7 +171,7 @@ class TestLaunchButtons:
 
     @pytest.mark.parametrize("name", CHAPTER_PAGES)
     def test_open_the_chapters_notebook(self, launch_site, name):
-        links = [a["href"] for a in page(launch_site, name).select(".header-article a[href]")]
+        links = [a["href"] for a in page(launch_site, name).select("a[href]")]
         assert f"https://mybinder.org/v2/gh/ada/small-book/main?urlpath=lab/tree/chapters/{name}.ipynb" in links
         colab = f"https://colab.research.google.com/github/ada/small-book/blob/main/chapters/{name}.ipynb"
         assert colab in links
@@ -203,7 +203,7 @@ class TestFailure:
 class TestTheBook:
     def test_every_chapter_is_a_numbered_page(self, real_site):
         for chapter in manifest.load(REPOSITORY).chapters:
-            assert text(page(real_site, chapter.file).h1).startswith(f"{chapter.number}. ")
+            assert text(page(real_site, chapter.file).article.h1).startswith(f"{chapter.number}. ")
 
     def test_every_image_has_alt_text(self, real_site):
         images = [(name, image) for name, soup in pages(real_site).items() for image in soup.select("img")]

@@ -4,10 +4,11 @@ from dataclasses import replace
 
 import pytest
 import torch
+from torch._subclasses.fake_tensor import FakeTensorMode
+
 from contrastlab import checkpoints, data, evaluate, views
 from contrastlab.losses import LOSSES
 from contrastlab.train import Config, learning_rate, load_trained, loss_function, train
-from torch._subclasses.fake_tensor import FakeTensorMode
 
 TINY = Config(epochs=2, batch_size=32, width=4, dim=16, warmup=0)
 

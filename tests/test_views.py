@@ -85,6 +85,15 @@ def test_a_crop_that_never_fits_becomes_the_largest_that_does():
     assert windows(5, 20, 30, Recipe(crop_scale=(1, 1), crop_ratio=(1, 2))).tolist() == [[0, 0, 30, 20]] * 5
 
 
+def test_crops_of_tiny_images_hold_a_pixel():
+    assert windows(1000, 3, 3, Recipe(crop_scale=(0.01, 1)))[:, 2:].min() == 1
+
+
+def test_crops_get_no_dark_rim():
+    white = torch.full((100, 3, 16, 16), 255, dtype=torch.uint8)
+    assert views.augment(white, *RAW[3], generator(), Recipe(jitter=0)).min() > 0.999
+
+
 def test_flip_has_its_frequency():
     whole = torch.tensor([[0.0, 0, 32, 32]]).expand(20_000, 4)
     for chance in (0, 0.5, 1):

@@ -127,7 +127,7 @@ def test_twin_carries_the_state_and_a_still_picture():
     }
     still = ElementTree.fromstring(re.search(r"<svg.*</svg>", markup)[0])
     assert still.get("role") == "img"
-    assert "temperature τ = 0.200 | the hardest negative takes 100 %" in " ".join(twin.text)
+    assert "temperature τ = 0.200 | the hardest negative takes 100\u00a0%" in " ".join(twin.text)
 
 
 def test_still_picture_has_a_dot_for_each_negative_above_the_lowest_share():

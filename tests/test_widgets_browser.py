@@ -171,7 +171,7 @@ def test_buttons_stop_at_the_ends(figure_page):
 @pytest.mark.browser
 def test_screen_reader_hears_the_numbers_once_it_rests(figure_page):
     spoken = figure_page.get_by_role("status")
-    figure_page.wait_for_function("document.querySelector('[role=status]').textContent !== ''")
+    assert "temperature tau = 0.0700" in spoken.text_content()
     figure_page.evaluate(
         """() => {
           window.announcements = 0;

@@ -11,7 +11,10 @@ WRONG_USE, FAILED, INTERRUPTED = 2, 1, 130
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return the exit code: 0 done, 1 failed, 2 wrong use."""
-    asked = _parser().parse_args(arguments)
+    parser = _parser()
+    asked, asked.others = parser.parse_known_args(arguments)
+    if asked.others and asked.command != "study":
+        parser.error(f"unrecognized arguments: {' '.join(asked.others)}")
     try:
         _do(asked)
     except KeyboardInterrupt:
@@ -31,6 +34,8 @@ def _do(asked: argparse.Namespace) -> None:
     book = manifest.load()
     if asked.command == "notebooks":
         jobs.notebooks(book, asked.chapters)
+    elif asked.command == "study":
+        jobs.study(book, asked.others)
     else:
         getattr(jobs, asked.command)(book)
 
@@ -46,7 +51,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="contrastlab", description="Read, run, build and test the book.")
     parser.add_argument("--debug", action="store_true", help="show where an error came from")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    commands.add_parser("study", help="open JupyterLab at the book's first page")
+    commands.add_parser("study", help="open JupyterLab at the book's first page; further options go to JupyterLab")
     commands.add_parser("book", help="run every chapter and build the website from that run in _build/site")
     commands.add_parser("site", help="build the website in _build/site from the committed notebooks")
     notebooks = commands.add_parser("notebooks", help="run chapters and rewrite the committed .ipynb beside each .md")

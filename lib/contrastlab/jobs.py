@@ -16,8 +16,8 @@ class JobFailed(RuntimeError):
     """A command ended with something that its user can act on."""
 
 
-def study(manifest: Manifest) -> None:
-    """Open JupyterLab on the first chapter; returns when the reader ends it.
+def study(manifest: Manifest, options: Sequence[str] = ()) -> None:
+    """Open JupyterLab on the first chapter, with the options for it; returns when the reader ends it.
 
     The notebook is the committed one, or, if it is not there, one made from the source without outputs.
     """
@@ -29,7 +29,11 @@ def study(manifest: Manifest) -> None:
         from contrastlab.notebooks import source_to_notebook, to_bytes
 
         write_atomically(page, to_bytes(source_to_notebook(manifest.sources([first])[0])))
-    _stop_unless_zero([sys.executable, "-m", "jupyterlab", str(page)], manifest.root, "JupyterLab")
+    # Not the page as an argument: then the address that is printed would lead elsewhere, where no browser can open.
+    at = f"--LabApp.default_url=/lab/tree/{page.relative_to(manifest.root).as_posix()}"
+    lab = [sys.executable, "-m", "jupyterlab", f"--ServerApp.root_dir={manifest.root}", at, *options]
+    if code := subprocess.run(lab, cwd=manifest.root, check=False).returncode:
+        raise JobFailed(f"JupyterLab ended with code {code}. Its last lines above say why.")
 
 
 def book(manifest: Manifest) -> None:
@@ -87,11 +91,6 @@ def _run(name: str, command: list[str], folder: Path) -> int:
     _say(f"== {name}: {' '.join(['python', *command[1:]])}")
     # Progress bars of training cells are drawn for people; nbval would only collect them.
     return subprocess.run(command, cwd=folder, env=os.environ | {"TQDM_DISABLE": "1"}, check=False).returncode
-
-
-def _stop_unless_zero(command: list[str], folder: Path, what: str) -> None:
-    if code := subprocess.run(command, cwd=folder, check=False).returncode:
-        raise JobFailed(f"{what} ended with code {code}. Its last lines above say why.")
 
 
 def _need(module: str, extra: str) -> None:

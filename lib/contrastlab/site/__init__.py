@@ -30,7 +30,7 @@ def build(book: Manifest, notebooks: Path, destination: Path) -> Path:
     with tempfile.TemporaryDirectory(prefix=".site-", dir=destination.parent) as folder:
         source, fresh = Path(folder) / "source", Path(folder) / "html"
         _stage(book, Path(notebooks), source)
-        _sphinx(book.root, source, fresh, Path(folder) / "doctrees")
+        _sphinx(source, fresh, Path(folder) / "doctrees")
         _drop_spare_mathjax(fresh / "_static" / "mathjax")
         _replace(destination, fresh, Path(folder) / "earlier")
     return destination / "index.html"
@@ -43,6 +43,7 @@ def _stage(book: Manifest, notebooks: Path, source: Path) -> None:
         _copy(notebooks / f"{chapter.file}.ipynb", source, "Run `python -m contrastlab notebooks` to make it.")
     for name in BACK_MATTER:
         _copy(book.folder / name, source, "It belongs beside the chapters.")
+    _copy(book.root / "book.toml", source, "Every setting of the site comes from it.")
     (source / "index.md").write_text(title_page(book), encoding="utf-8")
     (source / "bibliography.md").write_text(bibliography_page(), encoding="utf-8")
     with as_file(files("contrastlab")) as package:
@@ -60,12 +61,10 @@ def _copy(path: Path, folder: Path, advice: str) -> None:
     shutil.copy(path, folder)
 
 
-def _sphinx(root: Path, source: Path, output: Path, doctrees: Path) -> None:
+def _sphinx(source: Path, output: Path, doctrees: Path) -> None:
     """Run in a process of its own: Sphinx and docutils keep global state between builds."""
     command = [sys.executable, "-m", "sphinx", "-b", "html", "--fail-on-warning", "--quiet", "--no-color"]
-    done = subprocess.run(
-        [*command, "-d", doctrees, source, output], cwd=root, capture_output=True, text=True, check=False
-    )
+    done = subprocess.run([*command, "-d", doctrees, source, output], capture_output=True, text=True, check=False)
     if done.returncode:
         raise SiteError(f"the site was not built:\n{(done.stderr or done.stdout).replace(f'{source}/', '').rstrip()}")
 

@@ -1,10 +1,11 @@
-"""Sphinx reads this file. What differs from book to book comes from book.toml, found from the working folder."""
+"""Sphinx reads this file, in a copy that stands beside a copy of book.toml, where its values come from."""
 
 from datetime import date
+from pathlib import Path
 
 from contrastlab import __version__, manifest
 
-book = manifest.load()
+book = manifest.load(Path(__file__).parent)
 
 project = book.title
 author = ", ".join(book.authors)

@@ -24,8 +24,7 @@ def draw_still(figure: "TemperatureFigure") -> str:
     parts = [
         _axes(floor),
         _interval(figure.interval, max(figure.similarities), colour),
-        _reference(0.5, floor, "half the push"),
-        _reference(1 / len(figure.similarities), floor, f"even share, 1/K = {_percent(1 / len(figure.similarities))}"),
+        _references(len(figure.similarities), floor),
         _negatives(zip(figure.similarities, figure.r.tolist(), strict=True), floor, colour),
     ]
     numbers = describe(figure)
@@ -42,12 +41,12 @@ def describe(figure: "TemperatureFigure") -> str:
         f"temperature τ = {figure.tau:#.3g} | the hardest negative takes {_percent(float(figure.r.max()))} | "
         f"effective negatives {figure.effective_negatives:.1f} of {len(figure.similarities)} | "
         f"entropy {figure.entropy:.2f} nats | "
-        f"95 % of the push on similarities of {_signed(f'{figure.interval:.2f}')} and above"
+        f"95\u00a0% of the push on similarities of {_signed(f'{figure.interval:.2f}')} and above"
     )
 
 
 def _percent(share: float) -> str:
-    return f"{float(f'{100 * share:.2g}'):g} %"
+    return f"{float(f'{100 * share:.2g}'):g}\u00a0%"
 
 
 def _signed(number: str) -> str:
@@ -89,9 +88,16 @@ def _interval(lowest: float, highest: float, colour: str) -> str:
     return f'<path d="{area}" fill="{colour}" opacity=".2"/>{bracket}' + _text(RIGHT, 13, "95 % of the push", "end")
 
 
-def _reference(share: float, floor: int, text: str) -> str:
-    y = _y(share, floor)
-    return _line(f"M{LEFT} {y:g}H{RIGHT}", 'stroke-dasharray="5 4" opacity=".75"') + _text(LEFT + 6, y - 5, text)
+def _references(K: int, floor: int) -> str:
+    half, even = _y(0.5, floor), _y(1 / K, floor)
+    dashes = 'stroke-dasharray="5 4" opacity=".75"'
+    named = _line(f"M{LEFT} {half:g}H{RIGHT}", dashes) + _text(LEFT + 6, half - 5, "half the push")
+    if K == 1:
+        return named
+    y = even + 14 if even - half < 14 else even - 5  # below for two or three, where above would lie on the other text
+    return (
+        named + _line(f"M{LEFT} {even:g}H{RIGHT}", dashes) + _text(LEFT + 6, y, f"even share, 1/K = {_percent(1 / K)}")
+    )
 
 
 def _negatives(pairs: "zip[tuple[float, float]]", floor: int, colour: str) -> str:

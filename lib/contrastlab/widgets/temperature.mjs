@@ -61,7 +61,7 @@ function readModel(model) {
   };
 }
 
-const percent = (share) => `${Number((100 * share).toPrecision(2))} %`;
+const percent = (share) => `${Number((100 * share).toPrecision(2))}\u00a0%`; // a space that does not break
 const rounded = (x) => x.toFixed(2).replace("-", "−");
 
 function sentences({ tau, K, effective, entropy, interval, largest, labels, order }) {
@@ -71,7 +71,7 @@ function sentences({ tau, K, effective, entropy, interval, largest, labels, orde
     `the hardest negative${name} takes ${percent(largest)}`,
     `effective negatives ${effective.toFixed(1)} of ${K}`,
     `entropy ${entropy.toFixed(2)} nats`,
-    `95 % of the push on similarities of ${rounded(interval)} and above`,
+    `95\u00a0% of the push on similarities of ${rounded(interval)} and above`,
   ];
 }
 
@@ -112,9 +112,15 @@ function drawAxes(svg, { floor, right, bottom, wide, x, y }) {
   node(svg, "text", { x: LEFT + wide / 2, y: bottom + 36, "text-anchor": "middle" }, "similarity s of the negative to the anchor");
 }
 
-function drawReference(svg, { right, y }, share, text) {
-  node(svg, "line", { x1: LEFT, x2: right, y1: y(share), y2: y(share), class: "reference" });
-  node(svg, "text", { x: LEFT + 6, y: y(share) - 5 }, text);
+function drawReferences(svg, { right, y }, K) {
+  const line = (height) => node(svg, "line", { x1: LEFT, x2: right, y1: height, y2: height, class: "reference" });
+  const half = y(0.5), even = y(1 / K);
+  line(half);
+  node(svg, "text", { x: LEFT + 6, y: half - 5 }, "half the push");
+  if (K === 1) return;
+  line(even);
+  const below = even - half < 14; // for two or three negatives, where above would lie on the other text
+  node(svg, "text", { x: LEFT + 6, y: below ? even + 14 : even - 5 }, `even share, 1/K = ${percent(1 / K)}`);
 }
 
 function drawInterval(svg, { x, bottom, right }, { s, interval, order, colour }) {
@@ -178,8 +184,7 @@ function drawPicture(svg, state, width) {
   svg.replaceChildren();
   drawAxes(svg, scale);
   drawInterval(svg, scale, state);
-  drawReference(svg, scale, 0.5, "half the push");
-  drawReference(svg, scale, 1 / state.K, `even share, 1/K = ${percent(1 / state.K)}`);
+  drawReferences(svg, scale, state.K);
   drawNegatives(svg, scale, state);
   drawStrip(svg, scale, state);
 }
@@ -274,14 +279,15 @@ function render({ model, el }) {
 
   const draw = () => {
     const text = show(root, readModel(model));
+    spoken.textContent ||= text; // what is there from the start is not announced
     clearTimeout(waiting);
-    waiting = setTimeout(() => { spoken.textContent = text; }, ANNOUNCE_AFTER);
+    if (text !== spoken.textContent) waiting = setTimeout(() => { spoken.textContent = text; }, ANNOUNCE_AFTER);
   };
   const move = (tau) => {
     const within = Math.min(TAU_MAX, Math.max(TAU_MIN, tau));
     model.set("tau", Number(within.toPrecision(3))); // three digits: what is read is what is computed
     try { model.save_changes(); } catch { /* a host without a kernel may refuse: the picture is right all the same */ }
-    draw();
+    if (Number(root.dataset.tau) !== model.get("tau")) draw(); // for a host that does not report changes made here
   };
   const [minus, plus] = root.querySelectorAll("button");
   const slider = root.querySelector("input");

@@ -1,0 +1,108 @@
+"""The Makefile's set-up: once, repaired after an interruption, clear when it fails. Python and pip are stand-ins."""
+
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+pytestmark = pytest.mark.skipif(shutil.which("make") is None, reason="make is not installed")
+
+# Stands for python3: reports a version, and makes a .venv whose python does what $PIP says.
+PYTHON = """#!/bin/sh
+case "$1" in
+  -c) exit ${TOO_OLD:-0} ;;
+  -V) echo "Python 3.9.1" ;;
+  -m) mkdir -p .venv/bin && cp ../venv-python .venv/bin/python ;;
+esac
+"""
+VENV_PYTHON = """#!/bin/sh
+echo "$@" >> ../log
+case "$*" in
+  *"pip install"*) [ "$PIP" = works ] || exit 1 ;;
+esac
+"""
+
+
+@pytest.fixture
+def clone(tmp_path):
+    folder = tmp_path / "clone"
+    folder.mkdir()
+    shutil.copy(ROOT / "Makefile", folder)
+    shutil.copy(ROOT / "pyproject.toml", folder)
+    for name, content in {"python": PYTHON, "venv-python": VENV_PYTHON}.items():
+        (tmp_path / name).write_text(content)
+        (tmp_path / name).chmod(0o755)
+    return folder
+
+
+def make(clone: Path, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    command = ["make", "--no-print-directory", f"PYTHON={clone.parent / 'python'}", *arguments]
+    inherited = {key: value for key, value in os.environ.items() if not key.startswith(("MAKE", "MFLAGS"))}
+    return subprocess.run(
+        command, cwd=clone, env=inherited | {"PIP": "works"} | environment, capture_output=True, text=True, check=False
+    )
+
+
+def calls(clone: Path) -> list[str]:
+    log = clone.parent / "log"
+    return log.read_text().splitlines() if log.exists() else []
+
+
+def installs(clone: Path) -> int:
+    return sum("pip install" in call for call in calls(clone))
+
+
+def test_the_set_up_happens_once_and_the_work_each_time(clone):
+    for target in ("book", "test", "book"):
+        assert make(clone, target).returncode == 0
+    assert installs(clone) == 1
+    assert [call for call in calls(clone) if "pip" not in call] == [
+        "-m contrastlab book", "-m contrastlab test", "-m contrastlab book",
+    ]  # fmt: skip
+
+
+def test_a_failed_set_up_says_what_to_do_and_the_next_run_repairs_it(clone):
+    failed = make(clone, "book", PIP="fails")
+    assert failed.returncode != 0
+    assert "Check the network and the free disk space" in failed.stdout
+    assert "-m contrastlab book" not in calls(clone)
+    (clone / ".venv" / "half-installed").touch()
+    assert make(clone, "book").returncode == 0
+    assert not (clone / ".venv" / "half-installed").exists()
+    assert calls(clone)[-1] == "-m contrastlab book"
+
+
+def test_a_changed_pyproject_is_installed_into_the_same_environment(clone):
+    make(clone, "book")
+    (clone / ".venv" / "kept").touch()
+    later = (clone / ".venv" / ".ready").stat().st_mtime + 10
+    os.utime(clone / "pyproject.toml", (later, later))
+    assert make(clone, "book").returncode == 0
+    assert installs(clone) == 2 and (clone / ".venv" / "kept").exists()
+
+
+def test_a_moved_clone_is_set_up_anew(clone):
+    make(clone, "book")
+    moved = clone.rename(clone.parent / "elsewhere")
+    assert make(moved, "book").returncode == 0
+    assert installs(moved) == 2
+
+
+def test_an_old_python_is_named(clone):
+    old = make(clone, "book", TOO_OLD="1")
+    assert old.returncode != 0 and "needs Python 3.11 or newer" in old.stdout and "Python 3.9.1" in old.stdout
+    assert not (clone / ".venv").exists()
+
+
+def test_a_missing_python_is_named(clone):
+    missing = make(clone, "book", "PYTHON=python-of-nobody")
+    assert missing.returncode != 0 and "No python-of-nobody found" in missing.stdout
+
+
+def test_a_command_that_fails_makes_make_fail(clone):
+    make(clone, "book")
+    (clone / ".venv" / "bin" / "python").write_text("#!/bin/sh\nexit 3\n")
+    assert make(clone, "test").returncode != 0
