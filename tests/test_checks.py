@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch._subclasses.fake_tensor import FakeTensorMode
 
-from contrastlab import checks, geometry, hardness, losses
+from contrastlab import checks, geometry, hardness, losses, names
 
 GOOD_POS, GOOD_NEG = torch.tensor([0.9, 0.1]), torch.tensor([[0.5, 0.2, 0.0], [0.3, -0.1, 0.4]])
 Z = torch.eye(4)[:3]
@@ -241,14 +241,14 @@ class TestNames:
 
     def test_that_are_known_pass(self):
         for name in self.KNOWN:
-            checks.one_of(name, self.KNOWN, "loss")
+            names.one_of(name, self.KNOWN, "loss")
 
     @pytest.mark.parametrize(
         ("given", "near"), [("contrstive", "contrastive"), ("hardsimple", "hard_simple"), ("Simple", "simple")]
     )
     def test_nearly_known_get_the_near_match(self, given, near):
         with pytest.raises(ValueError) as raised:
-            checks.one_of(given, self.KNOWN, "loss")
+            names.one_of(given, self.KNOWN, "loss")
         assert str(raised.value) == (
             f"unknown loss {given!r}. Did you mean {near!r}? "
             "Known: contrastive, simple, hard_contrastive, hard_simple."
@@ -256,12 +256,12 @@ class TestNames:
 
     def test_far_from_any_get_the_list_alone(self):
         with pytest.raises(ValueError) as raised:
-            checks.one_of("xyz", self.KNOWN, "profile")
+            names.one_of("xyz", self.KNOWN, "profile")
         assert str(raised.value) == "unknown profile 'xyz'. Known: contrastive, simple, hard_contrastive, hard_simple."
 
     def test_may_come_from_an_iterator_and_need_not_be_text(self):
         with pytest.raises(ValueError, match=r"^unknown split 3\. Known: train, test\.$"):
-            checks.one_of(3, iter(["train", "test"]), "split")
+            names.one_of(3, iter(["train", "test"]), "split")
 
 
 def test_fake_tensors_have_shapes_but_no_values_and_are_checked_for_their_shapes_alone():

@@ -8,7 +8,8 @@ import pytest
 
 import small_book
 from contrastlab import cli, manifest
-from contrastlab.manifest import ManifestError, UnknownName
+from contrastlab.manifest import ManifestError
+from contrastlab.names import UnknownName
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 

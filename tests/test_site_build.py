@@ -8,7 +8,7 @@ import pytest
 from bs4 import BeautifulSoup
 
 import small_book
-from contrastlab import manifest, notebooks, site
+from contrastlab import cli, manifest, site
 from contrastlab.site import SiteError
 
 REPOSITORY = Path(__file__).resolve().parents[1]
@@ -16,19 +16,27 @@ LOSS, TEMPERATURES = "02-the-loss", "07-ten-temperatures"
 CHAPTER_PAGES = (LOSS, TEMPERATURES)
 
 
+def sources(root):
+    return {path.relative_to(root): path.read_bytes() for path in root.rglob("*") if path.is_file()}
+
+
 @pytest.fixture(scope="module")
 def book_root(tmp_path_factory):
-    """The small book with its notebooks executed."""
+    """The small book after `contrastlab book`, which ran its chapters and built its site in _build."""
     root = small_book.write(tmp_path_factory.mktemp("book"))
-    book = manifest.load(root)
-    notebooks.execute(book.sources(book.chapters), book.folder, report=lambda _: None)
+    before = sources(root)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(root)
+        assert cli.main(["book"]) == 0
+    built = root / "_build"
+    assert {path: text for path, text in sources(root).items() if "_build" not in path.parts} == before
+    assert sorted(path.name for path in built.iterdir()) == ["chapters", "site"]
     return root
 
 
 @pytest.fixture(scope="module")
 def small_site(book_root):
-    book = manifest.load(book_root)
-    return site.build(book, book.folder, book_root / "_build" / "site").parent
+    return book_root / "_build" / "site"
 
 
 @pytest.fixture(scope="module")
@@ -38,7 +46,7 @@ def launch_site(book_root, tmp_path_factory):
     before = path.read_text()
     path.write_text(before.replace('repository = ""', 'repository = "https://github.com/ada/small-book"'))
     book = manifest.load(book_root)
-    built = site.build(book, book.folder, tmp_path_factory.mktemp("launch") / "site").parent
+    built = site.build(book, book_root / "_build" / "chapters", tmp_path_factory.mktemp("launch") / "site").parent
     path.write_text(before)
     return built
 
@@ -67,6 +75,16 @@ def loaded_addresses(soup):
     for element in soup.find_all(["script", "img", "iframe", "source", "link"]):
         if element.name != "link" or {"stylesheet", "preload", "icon", "modulepreload"} & set(element.get("rel", [])):
             yield from filter(None, [element.get("src"), element.get("href")])
+
+
+class TestCommands:
+    def test_book_builds_the_site_and_leaves_everything_else_as_it_was(self, book_root):
+        assert (book_root / "_build" / "site" / "index.html").is_file()
+
+    def test_site_does_not_run_chapters_and_asks_for_the_committed_notebooks(self, book_root, monkeypatch, capsys):
+        monkeypatch.chdir(book_root)
+        assert cli.main(["site"]) == 1
+        assert "chapters/02-the-loss.ipynb, which does not exist" in capsys.readouterr().err
 
 
 class TestNumbers:
@@ -138,7 +156,9 @@ class TestPages:
 
     def test_a_page_downloads_as_the_notebook_it_was_made_from(self, small_site, book_root):
         (link,) = page(small_site, LOSS).select('a[href$=".ipynb"]')
-        assert (small_site / link["href"]).read_bytes() == (book_root / "chapters" / f"{LOSS}.ipynb").read_bytes()
+        assert (small_site / link["href"]).read_bytes() == (
+            book_root / "_build" / "chapters" / f"{LOSS}.ipynb"
+        ).read_bytes()
 
     def test_search_knows_the_words_of_chapters(self, small_site):
         index = (small_site / "searchindex.js").read_text(encoding="utf-8")
@@ -160,9 +180,6 @@ class TestPages:
         assert missing == []
         assert any("mathjax" in address for address in addresses)
 
-    def test_nothing_but_the_site_is_left_behind(self, small_site):
-        assert [path.name for path in small_site.parent.iterdir()] == ["site"]
-
 
 class TestLaunchButtons:
     def test_are_absent_until_a_repository_is_named(self, small_site):
@@ -183,7 +200,7 @@ class TestFailure:
         broken = tmp_path / "notebooks"
         broken.mkdir()
         for chapter in book.chapters:
-            notebook = (book.folder / f"{chapter.file}.ipynb").read_text()
+            notebook = (book_root / "_build" / "chapters" / f"{chapter.file}.ipynb").read_text()
             (broken / f"{chapter.file}.ipynb").write_text(notebook.replace("{eq}`loss`", "{eq}`lost`"))
         earlier = tmp_path / "site"
         earlier.mkdir()

@@ -327,7 +327,9 @@ def test_an_empty_channel_gives_no_nan():
 def test_other_input_is_refused_with_a_way_out(images):
     shape = str(tuple(images.shape))
     for use in (views.augment, views.two_views, views.standardise):
-        with pytest.raises(ValueError, match=r"type torch.uint8 and shape \(B, C, H, W\) with C = 1 or 3, got") as error:
+        with pytest.raises(
+            ValueError, match=r"type torch.uint8 and shape \(B, C, H, W\) with C = 1 or 3, got"
+        ) as error:
             use(images, *RAW[3])
         assert str(images.dtype) in str(error.value) and shape in str(error.value)
         assert "as data.load gives them" in str(error.value) and "images[None]" in str(error.value)

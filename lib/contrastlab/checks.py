@@ -1,8 +1,6 @@
 """Checks of what a reader passes in. Every message says what was given, what was expected and what to do."""
 
-import difflib
 import math
-from collections.abc import Iterable
 
 import torch
 from torch import Tensor
@@ -68,16 +66,6 @@ def check_labels(z: Tensor, labels: Tensor) -> None:
         raise ValueError(f"expected one label a row: {len(z)} embeddings, but labels of shape {tuple(labels.shape)}")
     if len(labels.unique()) == len(labels):
         raise ValueError("no two samples share a label, so there is no pair of one class to compare")
-
-
-def one_of(name: str, options: Iterable[str], what: str) -> None:
-    """Raise ValueError unless name is one of the options; the message names the nearest."""
-    known = list(options)
-    if name in known:
-        return
-    near = difflib.get_close_matches(str(name), known, n=1, cutoff=0.5)
-    hint = f"Did you mean {near[0]!r}? " if near else ""
-    raise ValueError(f"unknown {what} {name!r}. {hint}Known: {', '.join(known)}.")
 
 
 def _check_finite(x: Tensor, name: str) -> None:

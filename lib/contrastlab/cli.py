@@ -4,7 +4,7 @@ import argparse
 import sys
 from collections.abc import Sequence
 
-from contrastlab import jobs, manifest
+from contrastlab import jobs, manifest, names
 
 WRONG_USE, FAILED, INTERRUPTED = 2, 1, 130
 
@@ -23,7 +23,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if asked.debug or not _is_for_the_reader(error):
             raise
         print(f"contrastlab {asked.command}: {error}", file=sys.stderr)
-        return WRONG_USE if isinstance(error, manifest.UnknownName) else FAILED
+        return WRONG_USE if isinstance(error, names.UnknownName) else FAILED
     return 0
 
 

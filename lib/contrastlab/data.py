@@ -15,9 +15,9 @@ import torch
 from torch import Tensor
 from torchvision import datasets
 
-from .checks import one_of
 from .files import ensure_writable, repository_root
 from .folders import read_folder
+from .names import one_of
 
 EMBEDDED = "fashion-mini"
 EMBEDDED_SHA256 = "cff944201bbca50921be649d13cc749c0f9f52e1a544b8cc7b4f906df8ceb90c"

@@ -4,7 +4,7 @@ import torch
 import torchvision
 from torch import Tensor, nn
 
-from .checks import one_of
+from .names import one_of
 
 ENCODERS = ("small", "resnet18")
 

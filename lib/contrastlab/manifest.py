@@ -1,6 +1,5 @@
 """The manifest book.toml: title, parts, chapters in order, launch settings and the profiles of runs."""
 
-import difflib
 import re
 import tomllib
 from collections.abc import Iterable, Mapping
@@ -9,16 +8,13 @@ from pathlib import Path
 from typing import Any
 
 from contrastlab.files import repository_root
+from contrastlab.names import one_of
 
 CHAPTER_FILE = re.compile(r"(\d\d)-[a-z0-9-]+")
 
 
 class ManifestError(ValueError):
     """book.toml cannot be used as it stands."""
-
-
-class UnknownName(ValueError):
-    """A chapter or profile was asked for that book.toml does not list."""
 
 
 @dataclass(frozen=True)
@@ -96,14 +92,14 @@ class Manifest:
 
     def profile(self, name: str) -> Mapping[str, Any]:
         """The settings under [profiles.NAME]; raises UnknownName, with the nearest name, if there are none."""
-        _known(name, list(self.profiles), "profile")
+        one_of(name, self.profiles, "profile")
         return self.profiles[name]
 
     def _stem(self, name: str) -> str:
         stem = Path(name).name.removesuffix(".md").removesuffix(".ipynb")
         by_number = {str(chapter.number): chapter.file for chapter in self.chapters}
         stem = by_number.get(stem.lstrip("0"), stem)
-        _known(stem, [chapter.file for chapter in self.chapters], "chapter")
+        one_of(stem, [chapter.file for chapter in self.chapters], "chapter")
         return stem
 
 
@@ -185,10 +181,3 @@ def _value(table: Mapping[str, Any], key: str, kind: type, where: str) -> Any:
             f"book.toml: {key!r} in {where} is {table[key]!r}, expected a value of type {kind.__name__}."
         )
     return table[key]
-
-
-def _known(name: str, names: list[str], what: str) -> None:
-    if name not in names:
-        near = difflib.get_close_matches(name, names, n=1, cutoff=0.5)
-        hint = f"Did you mean {near[0]!r}? " if near else ""
-        raise UnknownName(f"unknown {what} {name!r}. {hint}Known: {', '.join(names) or 'none'}.")

@@ -15,8 +15,8 @@ from joblib import Parallel, delayed
 from tqdm.std import tqdm
 
 from . import data, evaluate, manifest, records
-from .checks import one_of
 from .files import ensure_writable, repository_root
+from .names import one_of
 from .train import Config, pick_device, train
 
 

@@ -12,9 +12,10 @@ from torch import Tensor
 from tqdm.std import tqdm
 
 from . import checkpoints, encoders, losses, views
-from .checks import check_temperature, one_of
+from .checks import check_temperature
 from .data import Images
 from .encoders import Encoder
+from .names import one_of
 from .negatives import MemoryBank, in_batch
 
 SCHEDULES = ("cosine", "step")
