@@ -248,6 +248,7 @@ def test_svhn_reads_matlab_files(tmp_path, monkeypatch, offline):
     monkeypatch.setattr(datasets.SVHN, "split_list", accepted)
     test = load("svhn", "test", folder=tmp_path)
     assert torch.equal(test.images, torch.from_numpy(images.transpose(3, 2, 0, 1).copy()))
+    assert test.images.is_contiguous()
     assert [test.classes[label] for label in test.labels] == ["0", "1", "9", "0"]  # the file writes a zero as 10
 
 

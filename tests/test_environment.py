@@ -5,6 +5,7 @@ import tomllib
 from pathlib import Path
 
 import contrastlab
+from contrastlab import manifest, notebooks
 
 ROOT = Path(__file__).parents[1]
 CONDA_NAMES = {"torch": "pytorch"}
@@ -39,3 +40,16 @@ def test_every_requirement_has_a_lower_bound_and_no_pin():
 def test_versions_agree():
     assert contrastlab.__version__ == project()["version"]
     assert f"version: {contrastlab.__version__}" in (ROOT / "CITATION.cff").read_text()
+
+
+def test_the_picture_of_the_readme_is_the_figure_of_its_chapter():
+    book = manifest.load(ROOT)
+    pictures = [notebooks.picture(book.folder / f"{chapter.file}.ipynb", book.cover) for chapter in book.chapters]
+    assert (book.folder / "cover.png").read_bytes() in pictures
+    assert "(chapters/cover.png)" in (ROOT / "README.md").read_text()
+
+
+def test_the_readme_maps_every_chapter():
+    readme = (ROOT / "README.md").read_text()
+    for chapter in manifest.load(ROOT).chapters:
+        assert f"(chapters/{chapter.file}.ipynb) | {chapter.question} |" in readme

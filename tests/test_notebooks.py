@@ -206,9 +206,7 @@ class TestRules:
         for path in (executed / "chapters").glob("0[27]*.ipynb"):
             assert chapters.faults(nbformat.read(path, as_version=4)) == []
 
-    @pytest.mark.parametrize(
-        "source", ["%matplotlib inline", "%%time\n1", "!ls", "x = !ls", "print?", "%nosuch"]
-    )
+    @pytest.mark.parametrize("source", ["%matplotlib inline", "%%time\n1", "!ls", "x = !ls", "print?", "%nosuch"])
     def test_magics_are_faults(self, source):
         assert re.search("is not plain Python", faults_of(code_cell(source))[0])
 
@@ -224,9 +222,7 @@ class TestRules:
         assert "shows 21 lines of code" in faults_of(code_cell("\n".join(["x = 1"] * 21)))[0]
         assert faults_of(code_cell("\n".join(["x = 1"] * 21), tags=["hide-cell"])) == []
 
-    @pytest.mark.parametrize(
-        "text", ["```{note}\nHi\n```", "Text\n\n:::{tip} Hi\n:::", "  ````{exercise}\n````"]
-    )
+    @pytest.mark.parametrize("text", ["```{note}\nHi\n```", "Text\n\n:::{tip} Hi\n:::", "  ````{exercise}\n````"])
     def test_directives_in_prose_are_faults(self, text):
         assert "raw text in stock Jupyter" in faults_of(nbformat.v4.new_markdown_cell(text))[0]
 

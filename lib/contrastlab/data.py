@@ -133,7 +133,7 @@ def _fashion_mnist(split: str, folder: Path, download: bool) -> Images:
 
 def _cifar(reader: type[datasets.CIFAR10], name: str, split: str, folder: Path, download: bool) -> Images:
     source = reader(folder, train=split == "train", download=download)
-    images = torch.from_numpy(source.data).permute(0, 3, 1, 2).contiguous()  # (n, H, W, C) -> (n, C, H, W)
+    images = torch.from_numpy(source.data).permute(0, 3, 1, 2)  # (n, H, W, C) -> (n, C, H, W)
     return Images(images, torch.tensor(source.targets), tuple(source.classes), name)
 
 

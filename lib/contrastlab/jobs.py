@@ -10,6 +10,7 @@ from pathlib import Path
 from contrastlab.manifest import Manifest
 
 BUILD = "_build"
+COVER = "cover.png"
 
 
 class JobFailed(RuntimeError):
@@ -60,8 +61,11 @@ def notebooks(manifest: Manifest, names: Sequence[str] = ()) -> None:
     chapters = manifest.select(names)
     _need("nbclient", "book")
     from contrastlab import notebooks
+    from contrastlab.files import write_atomically
 
-    notebooks.execute(manifest.sources(chapters), manifest.folder, _say)
+    for path in notebooks.execute(manifest.sources(chapters), manifest.folder, _say):
+        if (picture := notebooks.picture(path, manifest.cover)) is not None:
+            write_atomically(manifest.folder / COVER, picture)
 
 
 def test(manifest: Manifest) -> None:

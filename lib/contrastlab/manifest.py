@@ -47,7 +47,7 @@ class Launch:
 
 @dataclass(frozen=True)
 class Manifest:
-    """What book.toml says; root is the folder that holds it."""
+    """What book.toml says; root is the folder that holds it. cover: name of the figure on the README, or empty."""
 
     root: Path
     title: str
@@ -56,6 +56,7 @@ class Manifest:
     description: str
     language: str
     licence: str
+    cover: str
     launch: Launch
     parts: tuple[Part, ...]
     profiles: Mapping[str, Mapping[str, Any]]
@@ -129,6 +130,7 @@ def _manifest(root: Path, content: dict[str, Any]) -> Manifest:
         description=_value(book, "description", str, "[book]"),
         language=_value(book, "language", str, "[book]"),
         licence=_value(book, "licence", str, "[book]"),
+        cover=_value(book | {"cover": book.get("cover", "")}, "cover", str, "[book]"),
         launch=_launch(content.get("launch", {})),
         parts=parts,
         profiles=content.get("profiles", {}),

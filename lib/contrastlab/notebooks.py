@@ -1,5 +1,6 @@
 """Chapters: chapters/NN-name.md, a MyST notebook, becomes an executed .ipynb that is the same bytes on every run."""
 
+import base64
 import hashlib
 import os
 import re
@@ -84,6 +85,14 @@ def execute(sources: Iterable[Path], folder: Path, report: Callable[[str], None]
     return [folder / f"{name}.ipynb" for name in clients]
 
 
+def picture(notebook: Path, figure: str) -> bytes | None:
+    """The PNG of a named figure (mystnb: figure: name) of an executed notebook, or None if it holds no such figure."""
+    for cell in nbformat.read(notebook, as_version=4).cells:
+        if figure and cell.metadata.get("mystnb", {}).get("figure", {}).get("name") == figure:
+            return next(base64.b64decode(o.data["image/png"]) for o in cell.outputs if "image/png" in o.get("data", {}))
+    return None
+
+
 def _cell_metadata(cell: NotebookNode) -> NotebookNode:
     """Tags and figure options; a cell that the website folds away is also folded when JupyterLab opens it."""
     metadata = {key: cell.metadata[key] for key in ("tags", "mystnb") if key in cell.metadata}
@@ -101,6 +110,7 @@ def _client(source: Path, folder: Path) -> NotebookClient:
     return NotebookClient(
         source_to_notebook(source),
         timeout=CELL_SECONDS,
+        startup_timeout=CELL_SECONDS,
         kernel_name=KERNELSPEC["name"],
         record_timing=False,
         store_widget_state=False,
@@ -114,7 +124,7 @@ def _run(name: str, client: NotebookClient, report: Callable[[str], None]) -> No
     client.on_cell_execute = lambda cell, cell_index: reached.append(cell_index)
     try:
         client.execute(env=_environment())
-    except (CellExecutionError, CellTimeoutError, DeadKernelError) as error:
+    except (CellExecutionError, CellTimeoutError, RuntimeError) as error:
         cell = client.nb.cells[reached[-1]]
         raise ChapterError(
             f"chapter {name}, cell {reached[-1] + 1} failed: {_reason(error)}\n{textwrap.indent(cell.source, '    ')}"
@@ -140,7 +150,9 @@ def _reason(error: Exception) -> str:
         return f"{error.ename}: {error.evalue}"
     if isinstance(error, CellTimeoutError):
         return f"it took more than {CELL_SECONDS} s"
-    return "the kernel died, perhaps for want of memory"
+    if isinstance(error, DeadKernelError):
+        return "the kernel died, perhaps for want of memory"
+    return str(error)  # it did not start, for example
 
 
 def _complaints(notebook: NotebookNode) -> list[tuple[int, str]]:

@@ -31,6 +31,7 @@ nb_mime_priority_overrides = [
 ]
 myst_enable_extensions = ["amsmath", "attrs_block", "deflist", "dollarmath"]
 myst_heading_anchors = 3
+myst_html_meta = {"description": book.description}
 bibtex_bibfiles = ["references.bib"]
 bibtex_default_style = "plain"
 bibtex_reference_style = "author_year"
