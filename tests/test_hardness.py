@@ -208,10 +208,11 @@ class TestPenaltyInterval:
     @pytest.mark.parametrize("K", [2, 5, 10, 20, 50, 100])
     @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
     def test_an_exact_hit_counts(self, K, dtype):
-        """At a vast temperature each of K negatives receives 1/K, and all but the lowest receive 1 - 1/K."""
+        """At a vast temperature each of K negatives receives 1/K, and all but the m lowest receive 1 - m/K."""
         s_neg = torch.linspace(-1, 1, K, dtype=dtype)[None]
-        assert penalty_interval(s_neg, 1e9, share=1 - 1 / K) == s_neg[0, 1]
-        assert penalty_interval(s_neg, 1e9, share=1 - 0.9 / K) == s_neg[0, 0]
+        for m in range(K):
+            assert penalty_interval(s_neg, 1e9, share=1 - m / K) == s_neg[0, m]
+            assert penalty_interval(s_neg, 1e9, share=1 - (m + 0.9) / K) == s_neg[0, m]
 
     @law
     @given(negatives, moderate_taus, seeds)
