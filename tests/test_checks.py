@@ -169,6 +169,19 @@ class TestEmbeddings:
     each = pytest.mark.parametrize("measure", TAKE_EMBEDDINGS.values(), ids=list(TAKE_EMBEDDINGS))
 
     @each
+    def test_that_are_large_but_finite_pass(self, measure):
+        """Their sum overflows in their own precision, which is not their fault."""
+        measure(torch.full((4, 3), 60_000.0, dtype=torch.float16))
+        measure(torch.full((4, 3), 3e38))
+
+    @each
+    def test_whose_infinities_would_cancel_are_found(self, measure):
+        z = torch.ones(4, 3)
+        z[1, 0], z[2, 1] = math.inf, -math.inf
+        with pytest.raises(ValueError, match=r"holds 2 value\(s\) that are NaN or infinite out of 12"):
+            measure(z)
+
+    @each
     @pytest.mark.parametrize("shape", [(4,), (4, 2, 2)])
     def test_are_one_a_row(self, measure, shape):
         with pytest.raises(ValueError, match=r"expected z0? of shape \(n, d\), one embedding a row, got \(4,"):
@@ -262,6 +275,10 @@ class TestNames:
     def test_may_come_from_an_iterator_and_need_not_be_text(self):
         with pytest.raises(ValueError, match=r"^unknown split 3\. Known: train, test\.$"):
             names.one_of(3, iter(["train", "test"]), "split")
+
+    def test_say_so_where_none_is_known(self):
+        with pytest.raises(names.UnknownName, match=r"^unknown profile 'laptop'\. Known: none\.$"):
+            names.one_of("laptop", [], "profile")
 
 
 def test_fake_tensors_have_shapes_but_no_values_and_are_checked_for_their_shapes_alone():

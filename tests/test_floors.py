@@ -14,7 +14,7 @@ LONGEST_MODULE = 280  # lines
 NO_BUSINESS_IN_MATHEMATICS = {"matplotlib", "pathlib", "os", "io", "shutil", "json", "tempfile", "PIL", "torchvision"}
 
 FLOORS = {
-    "ground": {"checks", "files", "names"},
+    "ground": {"checks", "files", "names", "precision"},
     "mathematics": {"losses", "hardness", "geometry", "tiled"},
     "learning": {"data", "folders", "views", "encoders", "negatives", "train", "evaluate", "checkpoints"},
     "experiments": {"manifest", "records", "sweep", "claims"},

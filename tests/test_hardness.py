@@ -299,3 +299,18 @@ class TestFeatureGradient:
         assert strongest == pytest.approx(peak, abs=2.5e-3)
         shape = torch.exp(s / tau) * (1 - s**2).sqrt()
         torch.testing.assert_close(force / force.max(), shape / shape.max(), rtol=2e-3, atol=1e-6)
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+def test_half_precision_and_autocast_compute_in_float32(dtype):
+    generator = torch.Generator().manual_seed(0)
+    z, z_pos, z_neg = (normalize(torch.randn(n, 8, generator=generator), dim=1).to(dtype) for n in (5, 5, 9))
+    s_pos, s_neg = (z.float() * z_pos.float()).sum(dim=1).to(dtype), (z.float() @ z_neg.float().T).to(dtype)
+    with torch.autocast("cpu", torch.bfloat16):
+        r = relative_penalty(s_neg, 0.1)
+        P_pos, _ = probabilities(s_pos, s_neg, 0.1)
+        gradient = feature_gradient(z, z_pos, z_neg, 0.1)
+    assert r.dtype == P_pos.dtype == gradient.dtype == torch.float32
+    assert torch.equal(r, relative_penalty(s_neg.float(), 0.1))
+    assert torch.equal(P_pos, probabilities(s_pos.float(), s_neg.float(), 0.1)[0])
+    assert torch.equal(gradient, feature_gradient(z.float(), z_pos.float(), z_neg.float(), 0.1))

@@ -1,13 +1,15 @@
 """The training loop: learns, repeats itself, goes on after a kill, and refuses what cannot work."""
 
+import math
 from dataclasses import replace
 
 import pytest
 import torch
 from torch._subclasses.fake_tensor import FakeTensorMode
 
-from contrastlab import checkpoints, data, evaluate, views
+from contrastlab import checkpoints, data, encoders, evaluate, views
 from contrastlab.losses import LOSSES
+from contrastlab.negatives import MemoryBank, in_batch
 from contrastlab.train import Config, learning_rate, load_trained, loss_function, train
 
 TINY = Config(epochs=2, batch_size=32, width=4, dim=16, warmup=0)
@@ -32,9 +34,10 @@ def test_every_loss_trains_with_either_source_of_negatives(images, loss, negativ
     torch.testing.assert_close(z.norm(dim=1), torch.ones(len(images)))
 
 
-def test_the_loss_falls_below_chance(images):
-    trained = train(replace(TINY, epochs=8, tau=0.2), images, device="cpu", progress=False)
-    assert trained.history[-1] < trained.history[0] - 0.3
+def test_the_loss_falls_well_below_that_of_a_blind_guess(images):
+    trained = train(replace(TINY, epochs=16, tau=0.2), images, device="cpu", progress=False)
+    assert trained.history[-1] < math.log(2 * TINY.batch_size - 1) - 0.7
+    assert all(later < earlier for earlier, later in zip(trained.history[::4], trained.history[4::4], strict=False))
 
 
 def test_same_seed_same_result(images):
@@ -143,23 +146,28 @@ def test_learning_rate_warms_up_and_follows_its_schedule():
     assert [learning_rate(step, e) for e in (3.9, 4, 8)] == pytest.approx([1, 0.1, 0.01])
 
 
-def test_nothing_is_made_on_a_fixed_device():
-    """Views, encoder, bank and loss forward and backward on a pretended GPU: a tensor on the CPU would raise."""
-    for config in (TINY, replace(TINY, loss="hard_simple", alpha=0.1), replace(TINY, negatives="batch")):
-        with FakeTensorMode(allow_non_fake_inputs=False):
-            device = torch.device("cuda")
-            x = torch.zeros(8, 3, 32, 32, dtype=torch.uint8, device=device)
-            mean, std = views.channel_statistics(x)
-            from contrastlab import encoders
-            from contrastlab.negatives import MemoryBank, in_batch
+@pytest.mark.parametrize(
+    "config",
+    [TINY, replace(TINY, loss="hard_simple", alpha=0.1), replace(TINY, negatives="bank")],
+    ids=["batch", "hard", "bank"],
+)
+def test_nothing_is_made_on_a_fixed_device(config):
+    """Views, encoder, negatives and loss on a pretended GPU: an operation with a tensor made on the CPU would raise."""
+    device = torch.device("cuda")
+    with FakeTensorMode():
+        with device:  # weights are made where they belong; everything after them must follow the images
+            encoder = encoders.build(config.encoder, 3, config.dim, config.width)
+        images = torch.zeros(8, 3, 32, 32, dtype=torch.uint8, device=device)
+        mean, std = views.channel_statistics(images)
+        z0, z1 = (encoder(x) for x in views.two_views(images, mean, std))
+        bank = MemoryBank(20, config.dim).to(device)
+        index = torch.arange(8, device=device)
+        pair = bank.similarities(z0, index) if config.negatives == "bank" else in_batch(z0, z1)
+        loss = loss_function(config)(*pair).mean()
+        bank.update(z0.detach(), index)
+        assert loss.device.type == bank.z.device.type == "cuda"
 
-            encoder = encoders.build("small", 3, dim=16, width=4).to(device)
-            z0, z1 = (encoder(views.augment(x, mean, std, None)) for _ in range(2))
-            bank = MemoryBank(20, 16).to(device)
-            index = torch.arange(8, device=device)
-            pair = bank.similarities(z0, index) if config.negatives == "bank" else in_batch(z0, z1)
-            loss = loss_function(config)(*pair).mean()
-            loss.backward()
-            bank.update(z0.detach(), index)
-            assert loss.device.type == bank.z.device.type == "cuda"
-            assert all(p.grad is not None and p.grad.device.type == "cuda" for p in encoder.parameters())
+
+def test_the_pretended_gpu_does_catch_a_tensor_on_the_cpu():
+    with FakeTensorMode(), pytest.raises(Exception, match="device"):
+        torch.zeros(2, device="cuda") + torch.ones(2)

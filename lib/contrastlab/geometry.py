@@ -12,6 +12,7 @@ from scipy.special import hyp0f1
 from torch import Tensor
 
 from .checks import check_embeddings, check_labels, check_views
+from .precision import full, no_autocast
 
 TILE = 1024  # rows a tile: 4 MB of similarities in float32
 
@@ -119,7 +120,7 @@ def _same_and_different(z: Tensor, labels: Tensor) -> tuple[float, float]:
 def _unit(z: Tensor) -> Tensor:
     check_embeddings(z)
     z = z.detach()
-    z = z if z.dtype == torch.float64 else z.float()
+    z = full(z)
     z = z / z.abs().amax(dim=1, keepdim=True)  # so that the squares neither underflow nor overflow
     return torch.nn.functional.normalize(z, dim=1)
 
@@ -128,4 +129,6 @@ def _upper_tiles(z: Tensor) -> Iterator[tuple[int, int, Tensor]]:
     """The upper triangle of z z^T in tiles of at most TILE x TILE."""
     for row in range(0, len(z), TILE):
         for column in range(row, len(z), TILE):
-            yield row, column, z[row : row + TILE] @ z[column : column + TILE].T
+            with no_autocast(z):
+                tile = z[row : row + TILE] @ z[column : column + TILE].T
+            yield row, column, tile

@@ -1,12 +1,13 @@
 """Who gets pushed, and how hard: the gradient of the contrastive loss in closed form.
 
-Wang & Liu, CVPR 2021, sections 3.1 to 3.3. All functions take one anchor a row: s_pos (B,), s_neg (B, K).
+Wang & Liu, CVPR 2021, Eq. 2 to 5. All functions take one anchor a row: s_pos (B,), s_neg (B, K).
 """
 
 import torch
 from torch import Tensor
 
 from .checks import check_negatives, check_similarities, check_temperature
+from .precision import full, no_autocast
 
 
 def probabilities(s_pos: Tensor, s_neg: Tensor, tau: float) -> tuple[Tensor, Tensor]:
@@ -18,7 +19,8 @@ def probabilities(s_pos: Tensor, s_neg: Tensor, tau: float) -> tuple[Tensor, Ten
     """
     check_temperature(tau)
     check_similarities(s_pos, s_neg)
-    P = torch.softmax(torch.cat([s_pos[:, None], s_neg], dim=1) / tau, dim=1)  # (B, 1 + K)
+    s = torch.cat([full(s_pos)[:, None], full(s_neg)], dim=1)  # (B, 1 + K)
+    P = torch.softmax(s / tau, dim=1)
     return P[:, 0], P[:, 1:]
 
 
@@ -31,11 +33,11 @@ def relative_penalty(s_neg: Tensor, tau: float) -> Tensor:
     """
     check_temperature(tau)
     check_negatives(s_neg)
-    return torch.softmax(s_neg / tau, dim=1)
+    return torch.softmax(full(s_neg) / tau, dim=1)
 
 
 def penalty_entropy(s_neg: Tensor, tau: float) -> Tensor:
-    """Entropy H(r) of the relative penalty in nats, section 3.2: log K when all share it, 0 when one takes it.
+    """Entropy H(r) of the relative penalty in nats: log K when all share it, 0 when one takes it.
 
     s_neg: (B, K). Returns (B,). Raises ValueError unless tau > 0.
     """
@@ -49,6 +51,7 @@ def penalty_entropy_slope(s_neg: Tensor, tau: float) -> Tensor:
     This is the paper's statement that H(r) falls with the temperature, in closed form: with beta = 1 / tau,
     dH/dbeta = -beta Var_r(s). s_neg: (B, K). Returns (B,). Raises ValueError unless tau > 0.
     """
+    s_neg = full(s_neg)
     r = relative_penalty(s_neg, tau)
     mean = (r * s_neg).sum(dim=1, keepdim=True)
     return (r * (s_neg - mean) ** 2).sum(dim=1) / tau**3
@@ -66,7 +69,7 @@ def penalty_interval(s_neg: Tensor, tau: float, share: float = 0.95) -> Tensor:
     """The similarity above which lies the given share of the push: the lower end of the penalty interval.
 
     s_neg: (B, K), share in (0, 1]. Returns (B,): the largest s such that negatives with similarity >= s receive
-    together at least `share` of the penalty (section 3.2: the interval narrows as tau falls).
+    together at least `share` of the penalty (the interval narrows as tau falls).
     Raises ValueError for another share or tau.
     """
     if not 0 < share <= 1:
@@ -97,10 +100,12 @@ def feature_gradient(z: Tensor, z_pos: Tensor, z_neg: Tensor, tau: float) -> Ten
     z: (B, d) unit anchors, z_pos: (B, d) unit positives, z_neg: (B, K, d) unit negatives, or (K, d) shared by all.
     Returns (B, d), tangent to the sphere at z. Raises ValueError unless tau > 0.
     """
-    z_neg = z_neg.expand(len(z), *z_neg.shape[-2:])  # (B, K, d)
-    s_pos = (z * z_pos).sum(dim=1)
-    s_neg = torch.einsum("bd,bkd->bk", z, z_neg)
-    r = relative_penalty(s_neg, tau)
-    pull = torch.einsum("bk,bkd->bd", r, z_neg) - z_pos
-    tangent = pull - (pull * z).sum(dim=1, keepdim=True) * z
-    return gradient_magnitude(s_pos, s_neg, tau)[:, None] * tangent
+    with no_autocast(z):
+        z, z_pos, z_neg = full(z), full(z_pos), full(z_neg)
+        z_neg = z_neg.expand(len(z), *z_neg.shape[-2:])  # (B, K, d)
+        s_pos = (z * z_pos).sum(dim=1)
+        s_neg = torch.einsum("bd,bkd->bk", z, z_neg)
+        r = relative_penalty(s_neg, tau)
+        pull = torch.einsum("bk,bkd->bd", r, z_neg) - z_pos
+        tangent = pull - (pull * z).sum(dim=1, keepdim=True) * z
+        return gradient_magnitude(s_pos, s_neg, tau)[:, None] * tangent

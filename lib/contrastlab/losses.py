@@ -5,13 +5,14 @@ An anchor has one positive, at similarity s_pos, and K negatives, at similaritie
 from (the other views in the batch, a memory bank) is the business of `negatives.py`.
 
 Every loss computes in float32 at least: the losses leave half precision, and any autocast region, before they
-exponentiate, because exp(s / tau) at tau = 0.07 spans 12 decades.
+exponentiate.
 """
 
-import torch
 from torch import Tensor
+from torch.nn.functional import softplus
 
 from .checks import check_negatives, check_similarities, check_temperature
+from .precision import full, no_autocast
 
 LOSSES = ("contrastive", "simple", "hard_contrastive", "hard_simple")
 
@@ -25,12 +26,12 @@ def contrastive_loss(s_pos: Tensor, s_neg: Tensor, tau: float) -> Tensor:
     """
     check_temperature(tau)
     check_similarities(s_pos, s_neg)
-    with _full_precision(s_pos):
-        s_pos, s_neg = _full(s_pos), _full(s_neg)
+    with no_autocast(s_pos):
+        s_pos, s_neg = full(s_pos), full(s_neg)
         nearest = s_neg.detach().amax(dim=1)  # taken off before the division, so that close rivals keep their digits
         lead = ((s_neg - nearest[:, None]) / tau).logsumexp(dim=1) + (nearest - s_pos) / tau  # (B,)
         # -log softmax = log(1 + exp lead); softplus keeps the digits that log(1 + tiny) would lose.
-        return torch.nn.functional.softplus(lead, threshold=60)
+        return softplus(lead, threshold=60)
 
 
 def simple_loss(s_pos: Tensor, s_neg: Tensor, tau: float | None = None, weight: float = 1.0) -> Tensor:
@@ -41,8 +42,8 @@ def simple_loss(s_pos: Tensor, s_neg: Tensor, tau: float | None = None, weight: 
     s_pos: (B,), s_neg: (B, K). Returns (B,). tau has no effect and is accepted so that all losses share one signature.
     """
     check_similarities(s_pos, s_neg)
-    with _full_precision(s_pos):
-        return weight * _full(s_neg).mean(dim=1) - _full(s_pos)
+    with no_autocast(s_pos):
+        return weight * full(s_neg).mean(dim=1) - full(s_pos)
 
 
 def hard_contrastive_loss(
@@ -59,7 +60,7 @@ def hard_contrastive_loss(
 def hard_simple_loss(
     s_pos: Tensor, s_neg: Tensor, tau: float | None = None, *, alpha: float | None = None, k: int | None = None
 ) -> Tensor:
-    """The simple loss over the hardest negatives only (section 4.3 of the paper: "the nearest 4095 features").
+    """The simple loss over the hardest negatives only, the paper's "nearest 4095 features".
 
     Give either alpha or k, as in `hard_contrastive_loss`. s_pos: (B,), s_neg: (B, K). Returns (B,).
     """
@@ -69,8 +70,8 @@ def hard_simple_loss(
 def hardest(s_neg: Tensor, *, alpha: float | None = None, k: int | None = None) -> Tensor:
     """The k largest of each anchor's negatives, or its upper alpha-quantile: (B, K) -> (B, k).
 
-    With alpha, k = round(alpha * K), at least 1. Raises ValueError unless exactly one of alpha in (0, 1] and
-    k in 1..K is given.
+    With alpha, k = round(alpha * K), at least 1. Exactly k are kept, also where more tie at the threshold.
+    Raises ValueError unless exactly one of alpha in (0, 1] and k in 1..K is given.
     """
     check_negatives(s_neg)
     total = s_neg.shape[1]
@@ -83,11 +84,3 @@ def hardest(s_neg: Tensor, *, alpha: float | None = None, k: int | None = None) 
     if not 1 <= k <= total:
         raise ValueError(f"cannot keep the k = {k} hardest of {total} negatives; choose k from 1 to {total}")
     return s_neg.topk(k, dim=1, sorted=False).values
-
-
-def _full(x: Tensor) -> Tensor:
-    return x if x.dtype == torch.float64 else x.float()
-
-
-def _full_precision(x: Tensor) -> torch.autocast:
-    return torch.autocast(x.device.type, enabled=False)

@@ -97,7 +97,7 @@ def _finished(plan: Plan) -> bool:
     if not plan.record.exists():
         return False
     record = records.read_or_set_aside(plan.record)
-    if record is not None and record["config"] != _as_json(plan.config):
+    if record is not None and record["config"] != as_json(plan.config):
         raise ValueError(
             f"{plan.record} was made with other settings than the profile {plan.profile!r} now has. Move it away to do "
             "the run again, or give the changed profile a name of its own."
@@ -131,7 +131,7 @@ def do_run(plan: Plan) -> records.Record:
     record = {
         "profile": plan.profile,
         "data": {"name": plan.data, "train": len(train_images), "test": len(test_images)},
-        "config": _as_json(plan.config),
+        "config": as_json(plan.config),
         "device": describe_device(device),
         "versions": {name: version(name) for name in ("contrastlab", "torch", "torchvision", "scikit-learn")},
         "seconds": {"train": round(middle - start, 1), "evaluate": round(end - middle, 1)},
@@ -149,5 +149,6 @@ def describe_device(device: torch.device) -> str:
     return f"{device.type}, {platform.machine()}, {torch.backends.cpu.get_cpu_capability()}"
 
 
-def _as_json(config: Config) -> dict[str, Any]:
+def as_json(config: Config) -> dict[str, Any]:
+    """The config as it stands in a record."""
     return asdict(config) | {"milestones": list(config.milestones)}
