@@ -67,7 +67,10 @@ import base64
 
 from IPython.display import Image
 
-DOT = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
+DOT = (
+    "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDw"
+    "ADhgGAWjR9awAAAABJRU5ErkJggg=="
+)
 Image(base64.b64decode(DOT))
 ```
 
@@ -102,7 +105,10 @@ import base64
 
 from IPython.display import Image
 
-DOT = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
+DOT = (
+    "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDw"
+    "ADhgGAWjR9awAAAABJRU5ErkJggg=="
+)
 Image(base64.b64decode(DOT))
 ```
 
@@ -122,8 +128,10 @@ import uuid
 class Figure:
     def _repr_mimebundle_(self, **_):
         view = {"model_id": uuid.uuid4().hex, "version_major": 2, "version_minor": 0}
-        twin = '<div class="contrastlab-figure" data-module="temperature.mjs" data-model="{}"></div>'
-        return {"application/vnd.jupyter.widget-view+json": view, "text/html": twin, "text/plain": "Figure()"}
+        names = 'class="contrastlab-figure" data-module="temperature.mjs"'
+        twin = f'<div {names} data-model="{{}}"></div>'
+        live = "application/vnd.jupyter.widget-view+json"
+        return {live: view, "text/html": twin, "text/plain": "Figure()"}
 
 
 Figure()

@@ -24,6 +24,7 @@ FLOORS = {
         "exercises",
         "notebooks",
         "chapters",
+        "colab",
         "site",
         "jobs",
         "cli",

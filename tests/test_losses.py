@@ -288,7 +288,7 @@ class TestHardLosses:
     @pytest.mark.parametrize(
         ("alpha", "K", "k"),
         [
-            (0.0819, 50_000, 4095),  # CIFAR-10 and CIFAR-100 in section 5.1 of the paper
+            (0.0819, 50_000, 4095),  # CIFAR-10 and CIFAR-100 in the paper
             (0.0315, 73_257, 2308),  # SVHN there: not the 4095 of its text
             (0.25, 8, 2),
             (0.3, 8, 2),

@@ -222,6 +222,13 @@ class TestRules:
         assert "shows 21 lines of code" in faults_of(code_cell("\n".join(["x = 1"] * 21)))[0]
         assert faults_of(code_cell("\n".join(["x = 1"] * 21), tags=["hide-cell"])) == []
 
+    def test_a_line_of_88_characters_fits_and_a_longer_one_is_a_fault_folded_or_not(self):
+        fits, longer = "x = 1" + "  # comment".ljust(83, "."), "y = 1" + "  # comment".ljust(84, ".")
+        assert faults_of(code_cell(fits)) == []
+        for tags in ([], ["hide-cell"]):
+            (fault,) = faults_of(code_cell(f"{fits}\n{longer}", tags=tags))
+            assert "has a line of 89 characters ('y = 1" in fault
+
     @pytest.mark.parametrize("text", ["```{note}\nHi\n```", "Text\n\n:::{tip} Hi\n:::", "  ````{exercise}\n````"])
     def test_directives_in_prose_are_faults(self, text):
         assert "raw text in stock Jupyter" in faults_of(nbformat.v4.new_markdown_cell(text))[0]

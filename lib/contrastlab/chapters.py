@@ -10,6 +10,7 @@ from nbformat import NotebookNode
 from contrastlab.notebooks import source_to_notebook
 
 VISIBLE_LINES = 20
+CODE_WIDTH = 88  # characters a cell on the website shows before it scrolls sideways
 FOLDED_TAGS = {"hide-cell", "hide-input"}
 DIRECTIVE = re.compile(r"^[ \t]*(?:`{3,}|~{3,}|:{3,})[ \t]*\{([\w:-]+)\}", re.MULTILINE)
 
@@ -51,6 +52,11 @@ def _code_faults(cell: NotebookNode) -> list[str]:
         found.append("imports a tqdm that draws a widget, blank on the website; use tqdm.std")
     if len(lines) > VISIBLE_LINES and not FOLDED_TAGS & set(cell.metadata.get("tags", [])):
         found.append(f"shows {len(lines)} lines of code; at most {VISIBLE_LINES}")
+    found += [
+        f"has a line of {len(line)} characters ({line.strip()[:30]!r}); at most {CODE_WIDTH} show without scrolling"
+        for line in lines
+        if len(line) > CODE_WIDTH
+    ]
     if "image" in _output_kinds(cell) and not _option(cell, "image", "alt"):
         found.append("draws an image without alt text; give it under mystnb: image: alt")
     return found

@@ -28,11 +28,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _do(asked: argparse.Namespace) -> None:
-    if asked.command == "sweep":
-        jobs.sweep(asked.profile)
-        return
     book = manifest.load()
-    if asked.command == "notebooks":
+    if asked.command == "sweep":
+        jobs.sweep(book, asked.profile)
+    elif asked.command == "notebooks":
         jobs.notebooks(book, asked.chapters)
     elif asked.command == "study":
         jobs.study(book, asked.others)

@@ -84,11 +84,12 @@ def test(manifest: Manifest) -> None:
         raise JobFailed(f"failed: {', '.join(failed)}. The output above says where.")
 
 
-def sweep(profile: str) -> None:
+def sweep(manifest: Manifest, profile: str) -> None:
     """Train and measure everything that [profiles.PROFILE] of book.toml asks for and that is not recorded yet."""
+    manifest.profile(profile)  # a wrong name is told before PyTorch takes its seconds to load
     from contrastlab.sweep import run_sweep
 
-    run_sweep(profile)
+    run_sweep(profile, manifest.root)
 
 
 def _run(name: str, command: list[str], folder: Path) -> int:

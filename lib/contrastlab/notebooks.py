@@ -16,9 +16,11 @@ from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
 from nbformat import NotebookNode
 
+from contrastlab import colab, manifest
 from contrastlab.files import write_atomically
 
 CELL_SECONDS = 120
+START_SECONDS = 120  # of a kernel, on a busy machine
 KERNELS = 2
 KERNELSPEC = {"display_name": "Python 3", "language": "python", "name": "python3"}
 LANGUAGE = {"name": "python", "file_extension": ".py", "pygments_lexer": "ipython3"}
@@ -39,6 +41,7 @@ def source_to_notebook(source: Path) -> NotebookNode:
     notebook = jupytext.reads(source.read_text(encoding="utf-8"), fmt="md:myst")
     if not any(cell.cell_type == "code" for cell in notebook.cells):
         raise ChapterError(f"{source.name} holds no ```{{code-cell}}. A chapter is a MyST notebook with code to run.")
+    notebook.cells[1:1] = _cells_for_colab(source)
     notebook.metadata = NotebookNode(kernelspec=NotebookNode(KERNELSPEC), language_info=NotebookNode(LANGUAGE))
     notebook.nbformat, notebook.nbformat_minor = 4, 5
     seen: Counter[str] = Counter()
@@ -48,6 +51,14 @@ def source_to_notebook(source: Path) -> NotebookNode:
         seen[digest] += 1
         cell.id = digest if seen[digest] == 1 else f"{digest}-{seen[digest]}"
     return notebook
+
+
+def _cells_for_colab(source: Path) -> list[NotebookNode]:
+    """After the title, a cell that fetches the book where it is not installed; none while it has no public address."""
+    root = source.resolve().parents[1]
+    if not (root / "book.toml").is_file() or not (launch := manifest.load(root).launch).repository:
+        return []
+    return [nbformat.v4.new_code_cell(colab.fetch(launch), metadata={"tags": ["remove-cell"]})]
 
 
 def to_bytes(notebook: NotebookNode) -> bytes:
@@ -110,7 +121,7 @@ def _client(source: Path, folder: Path) -> NotebookClient:
     return NotebookClient(
         source_to_notebook(source),
         timeout=CELL_SECONDS,
-        startup_timeout=CELL_SECONDS,
+        startup_timeout=START_SECONDS,
         kernel_name=KERNELSPEC["name"],
         record_timing=False,
         store_widget_state=False,

@@ -24,13 +24,15 @@ export function effectiveNegatives(r) {
 }
 
 export function penaltyInterval(s, r, share = SHARE) {
-  const order = hardestFirst(s);
-  let covered = 0;
-  for (const j of order) {
-    covered += r[j];
-    if (covered >= share - 1e-6) return s[j]; // the same rounding margin as contrastlab.hardness
+  const lowestFirst = hardestFirst(s).reverse();
+  let lowest = lowestFirst[0];
+  let below = 0;
+  for (const j of lowestFirst) {
+    if (below > (1 - share) * (1 + 1e-6)) break; // the same sum and rounding margin as contrastlab.hardness
+    lowest = j;
+    below += r[j];
   }
-  return s[order.at(-1)];
+  return s[lowest];
 }
 
 // colours: [tau, "#rrggbb"] pairs, tau ascending; between two of them the colour is mixed evenly over log tau.

@@ -35,7 +35,7 @@ class TemperatureFigure(anywidget.AnyWidget):
     tau: temperature > 0, follows the slider. similarities: K cosines to the anchor, default 100 evenly spread over
     [-1, 1]. labels: nothing, or one name a negative.
     Raises ValueError for another tau, no similarities, one outside [-1, 1], or labels of another length.
-    Source: Wang & Liu, CVPR 2021, Eq. 5 and section 3.2.
+    Source: Wang & Liu, CVPR 2021, Eq. 5.
     """
 
     _esm = Path(__file__).with_name(MODULE)
