@@ -1,4 +1,4 @@
-"""Chapter 4: its exercises name each misconception, its solutions pass, its functions agree with the library's."""
+"""Chapter 4: what learners would write gets the right message, and its functions agree with the library's."""
 
 import math
 import re
@@ -14,39 +14,13 @@ from contrastlab.exercises import chapter04
 from contrastlab.files import repository_root
 
 
-def code_cells(*, solution):
-    source = repository_root() / "chapters" / "04-what-temperature-does.md"
-    cells = [cell for cell in jupytext.read(source, fmt="md:myst").cells if cell.cell_type == "code"]
-    return [cell.source for cell in cells if ("solution" in cell.metadata.get("tags", [])) == solution]
-
-
-def names_of_the_chapter():
-    return {"math": math, "torch": torch, "chapter04": chapter04, "relative_penalty": hardness.relative_penalty}
-
-
 def function_of_the_chapter(name):
     """The function as the chapter writes it out, without the rest of its cell."""
-    cell = next(source for source in code_cells(solution=False) if f"def {name}(" in source)
-    namespace = names_of_the_chapter()
+    source = repository_root() / "chapters" / "04-what-temperature-does.md"
+    cell = next(c.source for c in jupytext.read(source, fmt="md:myst").cells if f"def {name}(" in c.source)
+    namespace = {"math": math, "torch": torch, "relative_penalty": hardness.relative_penalty}
     exec(re.search(rf"^def {name}\(.*\n(?:    .*\n)+", cell, re.MULTILINE).group(), namespace)
     return namespace[name]
-
-
-def test_every_solution_passes_its_check(capsys):
-    solutions = code_cells(solution=True)
-    assert len(solutions) == 2
-    for solution in solutions:
-        exec(solution, names_of_the_chapter())
-        assert capsys.readouterr().out.startswith("Right. ")
-
-
-def test_an_unanswered_cell_says_what_to_do(capsys):
-    unanswered = [source for source in code_cells(solution=False) if "chapter04.check_" in source]
-    assert len(unanswered) == 2
-    for cell in unanswered:
-        exec(cell, names_of_the_chapter())
-        printed = capsys.readouterr().out
-        assert printed.startswith("Not yet. ") and "Replace ..." in printed
 
 
 def variance(s_neg, r):
