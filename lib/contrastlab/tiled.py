@@ -25,7 +25,7 @@ from .precision import full, no_autocast
 
 REDUCTIONS = {"mean": Tensor.mean, "sum": Tensor.sum, "none": Tensor.clone}
 TILE = 384  # views a tile: 0.6 MB of similarities in float32, which a processor's cache holds
-GENTLE = 1 / 32  # from this temperature on, exp(s / tau) of any cosine fits float32 and keeps its digits
+GENTLE = 1 / 32  # from this temperature on, exp((s - 1) / tau) of any cosine fits float32 and keeps its digits
 LOG2_E = math.log2(math.e)  # exp(x) = 2^(x log2 e): on some processors PyTorch's exp2 is four times as fast as its exp
 
 Side = tuple[int, int]  # a tile of anchors, and the dimension of s along which their negatives lie
