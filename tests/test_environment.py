@@ -27,7 +27,7 @@ def test_environment_and_pyproject_agree():
     wanted.add(("python", project()["requires-python"]))
     lines = (ROOT / "environment.yml").read_text().split("dependencies:")[1].splitlines()
     items = [line.strip(" -") for line in lines if line.strip().startswith("- ") and not line.endswith("pip:")]
-    items.remove("editable .")
+    items.remove("e .")
     assert {split(item) for item in items} - {(tool, "") for tool in TOOLS} == wanted
 
 

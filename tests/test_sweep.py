@@ -91,10 +91,13 @@ def test_a_damaged_record_is_named_set_aside_and_done_again(root, measured, caps
     assert json.loads(path.read_bytes())["history"] == json.loads(whole)["history"]
 
 
-def test_a_record_of_other_settings_is_never_replaced(root, measured):
+@pytest.mark.parametrize(
+    "change", [("epochs = 2", "epochs = 3"), ("train_images = 128", "train_images = 160"), ("fashion-mini", "cifar10")]
+)
+def test_a_record_of_other_settings_is_never_replaced_nor_taken_for_done(root, measured, change):
     path = sweep.run_sweep("tiny", jobs=1)[0]
     content = path.read_bytes()
-    (root / "book.toml").write_text(PROFILE.replace("epochs = 2", "epochs = 3"))
+    (root / "book.toml").write_text(PROFILE.replace(*change))
     with pytest.raises(ValueError, match="was made with other settings"):
         sweep.run_sweep("tiny", jobs=1)
     assert path.read_bytes() == content

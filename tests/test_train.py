@@ -85,6 +85,8 @@ def test_a_checkpoint_of_another_config_is_refused_and_kept(images, tmp_path):
     content = path.read_bytes()
     with pytest.raises(ValueError, match="another configuration"):
         train(replace(TINY, tau=0.5), images, device="cpu", checkpoint=path, progress=False)
+    with pytest.raises(ValueError, match="or other images"):
+        train(TINY, images.subset(128), device="cpu", checkpoint=path, progress=False)
     assert path.read_bytes() == content
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import nbformat
 from nbformat import NotebookNode
 
-from contrastlab.notebooks import source_to_notebook
+from .notebooks import source_to_notebook
 
 VISIBLE_LINES = 20
 CODE_WIDTH = 88  # characters a cell on the website shows before it scrolls sideways

@@ -4,7 +4,7 @@ import argparse
 import sys
 from collections.abc import Sequence
 
-from contrastlab import jobs, manifest, names
+from . import jobs, manifest, names
 
 WRONG_USE, FAILED, INTERRUPTED = 2, 1, 130
 

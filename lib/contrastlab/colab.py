@@ -2,7 +2,7 @@
 
 from string import Template
 
-from contrastlab.manifest import Launch
+from .manifest import Launch
 
 _CELL = Template("""\
 # Where the book is not installed, as on Google Colab, this fetches it. Elsewhere it does nothing.

@@ -75,10 +75,9 @@ def metrics(trained: Trained, train: Images, test: Images) -> dict[str, float]:
 
 @torch.no_grad()
 def view_metrics(trained: Trained, images: Images, seed: int = 0) -> dict[str, float]:
-    """Alignment of two random views, their mean similarity, and how many negatives count at a few temperatures.
+    """Alignment of two random views, their mean similarity, and that of a view to its ten nearest other images.
 
-    positive_similarity is the mean s_ii of Figure 8 of the paper; nearest_negatives its mean similarity to the ten
-    nearest other images.
+    positive_similarity and nearest_negatives are what Figure 8 of the paper shows.
     """
     encoder = trained.encoder.eval()
     device = next(encoder.parameters()).device

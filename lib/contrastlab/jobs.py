@@ -7,7 +7,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from contrastlab.manifest import Manifest
+from .manifest import Manifest
 
 BUILD = "_build"
 COVER = "cover.png"
@@ -26,8 +26,8 @@ def study(manifest: Manifest, options: Sequence[str] = ()) -> None:
     first = manifest.chapters[0]
     page = manifest.folder / f"{first.file}.ipynb"
     if not page.is_file():
-        from contrastlab.files import write_atomically
-        from contrastlab.notebooks import source_to_notebook, to_bytes
+        from .files import write_atomically
+        from .notebooks import source_to_notebook, to_bytes
 
         write_atomically(page, to_bytes(source_to_notebook(manifest.sources([first])[0])))
     # Not the page as an argument: then the address that is printed would lead elsewhere, where no browser can open.
@@ -40,7 +40,7 @@ def study(manifest: Manifest, options: Sequence[str] = ()) -> None:
 def book(manifest: Manifest) -> None:
     """Run every chapter under _build and build the website from that run; the checkout stays as it is."""
     _need("sphinx", "book")
-    from contrastlab import notebooks, site
+    from . import notebooks, site
 
     sources = manifest.sources(manifest.chapters)
     print(f"Running {len(sources)} chapters, {notebooks.KERNELS} at a time", flush=True)
@@ -51,7 +51,7 @@ def book(manifest: Manifest) -> None:
 def site(manifest: Manifest) -> None:
     """Build the website from the committed notebooks, without running them."""
     _need("sphinx", "book")
-    from contrastlab import site
+    from . import site
 
     _say(f"The book is at {site.build(manifest, manifest.folder, manifest.root / BUILD / 'site')}")
 
@@ -60,8 +60,8 @@ def notebooks(manifest: Manifest, names: Sequence[str] = ()) -> None:
     """Run the named chapters, or all of them, and rewrite the committed .ipynb beside each source."""
     chapters = manifest.select(names)
     _need("nbclient", "book")
-    from contrastlab import notebooks
-    from contrastlab.files import write_atomically
+    from . import notebooks
+    from .files import write_atomically
 
     for path in notebooks.execute(manifest.sources(chapters), manifest.folder, _say):
         if (picture := notebooks.picture(path, manifest.cover)) is not None:
@@ -87,7 +87,7 @@ def test(manifest: Manifest) -> None:
 def sweep(manifest: Manifest, profile: str) -> None:
     """Train and measure everything that [profiles.PROFILE] of book.toml asks for and that is not recorded yet."""
     manifest.profile(profile)  # a wrong name is told before PyTorch takes its seconds to load
-    from contrastlab.sweep import run_sweep
+    from .sweep import run_sweep
 
     run_sweep(profile, manifest.root)
 

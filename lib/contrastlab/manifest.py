@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from contrastlab.files import repository_root
-from contrastlab.names import one_of
+from .files import repository_root
+from .names import one_of
 
 CHAPTER_FILE = re.compile(r"(\d\d)-[a-z0-9-]+")
 

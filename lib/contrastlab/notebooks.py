@@ -16,8 +16,8 @@ from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
 from nbformat import NotebookNode
 
-from contrastlab import colab, manifest
-from contrastlab.files import write_atomically
+from . import colab, manifest
+from .files import write_atomically
 
 CELL_SECONDS = 120
 START_SECONDS = 120  # of a kernel, on a busy machine

@@ -97,12 +97,18 @@ def _finished(plan: Plan) -> bool:
     if not plan.record.exists():
         return False
     record = records.read_or_set_aside(plan.record)
-    if record is not None and record["config"] != as_json(plan.config):
+    if record is not None and not _is_of(plan, record):
         raise ValueError(
             f"{plan.record} was made with other settings than the profile {plan.profile!r} now has. Move it away to do "
             "the run again, or give the changed profile a name of its own."
         )
     return record is not None
+
+
+def _is_of(plan: Plan, record: records.Record) -> bool:
+    images = record["data"]
+    same_images = images["name"] == plan.data and plan.train_images in (None, images["train"])
+    return same_images and record["config"] == as_json(plan.config)
 
 
 def _guarded(plan: Plan) -> tuple[str, str, bool]:

@@ -83,7 +83,7 @@ def train(
 
     device: None picks CUDA, then MPS, then the CPU. checkpoint: a .safetensors file that is written after every epoch
     and, if it is there already, continued from. after_epoch: called with the epochs done and the run so far.
-    Raises ValueError for a bank or batch larger than the data, or a checkpoint of another config; FloatingPointError
+    Raises ValueError for a bank or batch larger than the data, or a checkpoint of another run; FloatingPointError
     where the loss stops being finite.
     """
     device = torch.device(device) if device is not None else pick_device()
@@ -175,16 +175,24 @@ class _Run:
         if self.bank is not None:
             tensors["bank.z"] = self.bank.z
         tensors |= {"mean": self.trained.mean, "std": self.trained.std}
-        description = {"config": asdict(self.config), "epochs_done": epochs_done, "history": self.trained.history}
+        description = {
+            "config": asdict(self.config),
+            "images": self._images(),
+            "epochs_done": epochs_done,
+            "history": self.trained.history,
+        }
         checkpoints.save(path, tensors, description)
+
+    def _images(self) -> dict[str, Any]:
+        return {"name": self.images.name, "count": len(self.images)}
 
     def resume(self, path: Path) -> int:
         """Continue from a checkpoint; returns the epochs it had done."""
         tensors, description = checkpoints.load(path)
-        if _config(description) != self.config:
+        if _config(description) != self.config or description["images"] != self._images():
             raise ValueError(
-                f"{path} belongs to a run with another configuration. Name another checkpoint, or remove this one "
-                "to start over."
+                f"{path} belongs to a run with another configuration or other images. Name another checkpoint, or "
+                "remove this one to start over."
             )
         self.trained.encoder.load_state_dict(_part(tensors, "encoder."))
         buffers = {int(i): {"momentum_buffer": value} for i, value in _part(tensors, "momentum.").items()}

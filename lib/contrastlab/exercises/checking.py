@@ -64,18 +64,6 @@ def check_number(
     print(f"{NOT_YET} Your {answer:.4g} is {'above' if answer > correct else 'below'} the answer.")
 
 
-def check_choice(answer: str | None, *, correct: str, feedback: Mapping[str, str]) -> None:
-    """Print feedback on a choice by letter; every choice has its own, the correct one's follows "Right."."""
-    choices = ", ".join(repr(choice) for choice in feedback)
-    if answer is None or answer is Ellipsis:
-        print(f"{NOT_YET} Replace ... by one of {choices} and run the cell again.")
-        return
-    if answer not in feedback:
-        print(f"{NOT_YET} {answer!r} is none of {choices}.")
-        return
-    print(f"{RIGHT if answer == correct else NOT_YET} {feedback[answer]}")
-
-
 def _shape_problem(value: Any, expected: Tensor) -> str:
     if value is None or value is Ellipsis:
         return "Your function returns nothing so far. Replace ... by your code and run the cell again."

@@ -7,9 +7,9 @@ import tempfile
 from importlib.resources import as_file, files
 from pathlib import Path
 
-from contrastlab.files import ensure_writable
-from contrastlab.manifest import Manifest
-from contrastlab.site.pages import bibliography_page, title_page
+from ..files import ensure_writable
+from ..manifest import Manifest
+from .pages import bibliography_page, title_page
 
 BACK_MATTER = ("glossary.md", "references.bib")
 MATHJAX = "tex-chtml.js"

@@ -3,7 +3,7 @@
 from importlib.resources import files
 from string import Template
 
-from contrastlab.manifest import Chapter, Manifest, Part
+from ..manifest import Chapter, Manifest, Part
 
 ROMAN = ("I", "II", "III", "IV", "V", "VI", "VII", "VIII", "IX", "X")
 
