@@ -2,8 +2,9 @@
 PYTHON ?= python3
 RUN = .venv/bin/python -m contrastlab
 READY = .venv/.ready
+PEERS = .venv/.bench
 
-.PHONY: study book test notebooks sweep clean
+.PHONY: study book test notebooks sweep bench clean
 .DEFAULT_GOAL = help
 
 help:
@@ -12,6 +13,7 @@ help:
 	@echo "make study      open JupyterLab at the book's first page"
 	@echo "make notebooks  run every chapter and rewrite the committed .ipynb beside its .md"
 	@echo "make sweep      train the encoders of a profile: make sweep PROFILE=smoke"
+	@echo "make bench      measure the book's code beside others: make bench, make bench ONLY='loss views' QUICK=1"
 	@echo "make clean      remove .venv and _build"
 
 # .ready holds the folder it was made for and is written last: a set-up that was interrupted, or a clone that was
@@ -39,6 +41,16 @@ study book test notebooks: $(READY)
 PROFILE ?= laptop
 sweep: $(READY)
 	@$(RUN) sweep --profile $(PROFILE)
+
+# The others are whole frameworks, so only who measures installs them. A .venv that is made again has no .bench.
+$(PEERS): $(READY)
+	@echo "Installing what the benchmark compares with (once)"
+	@.venv/bin/python -m pip install --quiet --disable-pip-version-check --editable '.[bench]' || \
+	  { echo "Installing the benchmark's requirements failed (see above). Check the network, then run make bench again."; exit 1; }
+	@touch $(PEERS)
+
+bench: $(PEERS)
+	@$(RUN) bench $(if $(ONLY),--only $(ONLY)) $(if $(QUICK),--quick)
 
 clean:
 	rm -rf .venv _build

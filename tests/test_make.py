@@ -106,3 +106,28 @@ def test_a_command_that_fails_makes_make_fail(clone):
     make(clone, "book")
     (clone / ".venv" / "bin" / "python").write_text("#!/bin/sh\nexit 3\n")
     assert make(clone, "test").returncode != 0
+
+
+def test_the_benchmark_installs_its_peers_once_and_passes_its_options_on(clone):
+    make(clone, "book")
+    for options in ([], ["ONLY=loss views", "QUICK=1"]):
+        assert make(clone, "bench", *options).returncode == 0
+    assert [call.split()[-1] for call in calls(clone) if "pip install" in call] == [".[book,test]", ".[bench]"]
+    commands = [call for call in calls(clone) if "contrastlab bench" in call]
+    assert commands == ["-m contrastlab bench", "-m contrastlab bench --only loss views --quick"]
+
+
+def test_a_failed_install_of_the_peers_is_told_and_tried_again(clone):
+    make(clone, "book")
+    failed = make(clone, "bench", PIP="fails")
+    assert failed.returncode != 0 and "Check the network, then run make bench again" in failed.stdout
+    assert not any("contrastlab bench" in call for call in calls(clone))
+    assert make(clone, "bench").returncode == 0
+    assert installs(clone) == 3
+
+
+def test_a_set_up_that_is_made_again_gets_the_peers_again(clone):
+    make(clone, "bench")
+    moved = clone.rename(clone.parent / "elsewhere")
+    assert make(moved, "bench").returncode == 0
+    assert installs(moved) == 4

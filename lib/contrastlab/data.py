@@ -1,4 +1,4 @@
-"""Image data sets as one uint8 tensor in memory: the embedded one, torchvision's by name, a folder by path."""
+"""Image data sets as one uint8 tensor: the embedded one, torchvision's by name, a folder by path."""
 
 import hashlib
 import io
@@ -18,6 +18,7 @@ from torchvision import datasets
 from .files import ensure_writable, repository_root
 from .folders import read_folder
 from .names import one_of
+from .packed import is_packed, read_packed
 
 EMBEDDED = "fashion-mini"
 EMBEDDED_SHA256 = "cff944201bbca50921be649d13cc749c0f9f52e1a544b8cc7b4f906df8ceb90c"
@@ -26,7 +27,7 @@ SPLITS = ("train", "test")
 
 @dataclass(frozen=True, eq=False)
 class Images:
-    """A data set in memory.
+    """A data set.
 
     images: (n, C, H, W) uint8; labels: (n,) int64, positions in classes.
     Raises ValueError where shapes or types differ from that.
@@ -67,7 +68,10 @@ class Images:
 
 
 def load(name: str | Path, split: str = "train", folder: str | Path | None = None, size: int | None = None) -> Images:
-    """Load a data set: fashion-mini, fashion-mnist, cifar10, cifar100 or svhn by name, or a folder of images by path.
+    """Load a data set: fashion-mini, fashion-mnist, cifar10, cifar100 or svhn by name, or a folder by path.
+
+    A folder holds images, which are decoded into memory, or is one that `contrastlab pack` made of them, which stays on
+    the disk: its images are mapped, and a batch reads only its own.
 
     split: "train" or "test". folder: where the files of a named data set are, by default data/ of the book for the
     embedded fashion-mini and data/downloads/ for the others, which torchvision downloads if they are missing.
@@ -79,6 +83,12 @@ def load(name: str | Path, split: str = "train", folder: str | Path | None = Non
     if name not in NAMES:
         path = Path(name).expanduser()
         _check_is_folder(path, name)
+        if is_packed(path):
+            if size is not None:
+                raise ValueError(
+                    f"{path} was packed at its size. Leave size out, or pack the images again with --size."
+                )
+            return Images(*read_packed(path, split))
         return Images(*read_folder(path, split, size), path.resolve().name)
     if size is not None:
         raise ValueError(f"size is for a folder of images, but {name} has its own. Leave size out.")

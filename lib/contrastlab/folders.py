@@ -1,7 +1,8 @@
-"""A folder of images, one folder a class, decoded once into one uint8 tensor."""
+"""A folder of images, one folder a class: which files belong to a split, in which order, and their pixels."""
 
 import hashlib
 from collections import Counter
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from torchvision.transforms.functional import pil_to_tensor
 
 SPLIT_FOLDERS = ("train", "test", "val")
 HELD_OUT_EVERY = 5
+AHEAD = 256  # images that are decoded before somebody asks for them
 
 Folder = tuple[Tensor, Tensor, tuple[str, ...]]
 
@@ -26,16 +28,49 @@ def read_folder(folder: Path, split: str = "train", size: int | None = None) -> 
     Returns the images (n, 3, H, W) uint8, their labels (n,) int64 and the names of the classes.
     Raises FileNotFoundError (no images, no split folder), ValueError (sizes or classes differ, unreadable image).
     """
-    if size is not None and size < 1:
-        raise ValueError(f"size is the side of the images in pixels and must be at least 1, got {size}.")
+    paths, labels, classes = list_folder(folder, split)
+    for position, image in enumerate(decode(paths, size)):
+        if position == 0:
+            images = torch.empty((len(paths), *image.shape), dtype=torch.uint8)
+        images[position] = image
+    return images, labels, classes
+
+
+def list_folder(folder: Path, split: str) -> tuple[list[str], Tensor, tuple[str, ...]]:
+    """The files of a split in the order of `read_folder`, their labels (n,) int64 and the names of the classes.
+
+    Raises FileNotFoundError or ValueError as `read_folder` does, except for what only reading an image can tell.
+    """
     is_split = any((folder / name).is_dir() for name in SPLIT_FOLDERS)
     source = _split_folder(folder, split) if is_split else folder
     classes = _class_names(source)
     samples = _samples(source, classes, least=1 if is_split else HELD_OUT_EVERY)
     samples = samples if is_split else _hold_out(samples, split)
     samples.sort(key=lambda sample: hashlib.sha256(Path(sample[0]).relative_to(source).as_posix().encode()).digest())
-    images = _decode([path for path, _ in samples], size)
-    return images, torch.tensor([label for _, label in samples]), classes
+    return [path for path, _ in samples], torch.tensor([label for _, label in samples]), classes
+
+
+def decode(paths: list[str], size: int | None = None) -> Iterator[Tensor]:
+    """The images (3, H, W) uint8 one after the other, of which only the next few are in memory; size as above.
+
+    Raises ValueError for an impossible size, an image that cannot be read, or one larger or smaller than the first.
+    """
+    if size is not None and size < 1:
+        raise ValueError(f"size is the side of the images in pixels and must be at least 1, got {size}.")
+    first = _open(paths[0], size).size
+
+    def pixels(path: str) -> Tensor:
+        image = _open(path, size)
+        if image.size != first:
+            raise ValueError(
+                f"the images differ in size: {paths[0]} is {first[0]} x {first[1]}, {path} is "
+                f"{image.width} x {image.height}. Give size=32, say, to resize and crop all to a square."
+            )
+        return pil_to_tensor(image)
+
+    with ThreadPoolExecutor() as pool:
+        for start in range(0, len(paths), AHEAD):
+            yield from pool.map(pixels, paths[start : start + AHEAD])
 
 
 def _split_folder(folder: Path, split: str) -> Path:
@@ -88,24 +123,6 @@ def _hold_out(samples: list[tuple[str, int]], split: str) -> list[tuple[str, int
         if (seen[label] % HELD_OUT_EVERY == 0) == (split == "test"):
             kept.append((path, label))
     return kept
-
-
-def _decode(paths: list[str], size: int | None) -> Tensor:
-    first = _open(paths[0], size)
-    images = torch.empty((len(paths), 3, first.height, first.width), dtype=torch.uint8)
-
-    def put(position: int) -> None:
-        image = _open(paths[position], size)
-        if image.size != first.size:
-            raise ValueError(
-                f"the images differ in size: {paths[0]} is {first.width} x {first.height}, {paths[position]} is "
-                f"{image.width} x {image.height}. Give size=32, say, to resize and crop all to a square."
-            )
-        images[position] = pil_to_tensor(image)
-
-    with ThreadPoolExecutor() as pool:
-        list(pool.map(put, range(len(paths))))
-    return images
 
 
 def _open(path: str, size: int | None) -> Image.Image:

@@ -17,10 +17,11 @@ def in_batch(z0: Tensor, z1: Tensor) -> tuple[Tensor, Tensor]:
     z = torch.cat([z0, z1])
     s = z @ z.T  # (2N, d) @ (d, 2N) -> (2N, 2N)
     s_pos = torch.cat([s.diagonal(n), s.diagonal(-n)])  # (2N,)
-    # View i and its partner lie n columns apart. Rolling row i left by i makes them columns 0 and n of every row.
-    column = torch.arange(2 * n, device=z.device)
-    rolled = s.gather(1, (column[:, None] + column[None, :]) % (2 * n))  # (2N, 2N)
-    return s_pos, torch.cat([rolled[:, 1:n], rolled[:, n + 1 :]], dim=1)
+    # Row i of [s, s], read from column i on, begins with view i itself and has its partner n columns later. The n - 1
+    # entries after each of the two are the negatives; strides reach them without an index of 2N x 2N entries.
+    twice = torch.cat([s, s], dim=1)  # (2N, 4N)
+    s_neg = twice.as_strided((2 * n, 2, n - 1), (4 * n + 1, n, 1), storage_offset=1)  # (2N, 2, N - 1)
+    return s_pos, s_neg.reshape(2 * n, 2 * n - 2)
 
 
 class MemoryBank:
@@ -47,10 +48,14 @@ class MemoryBank:
 
         z: (B, d) unit vectors of the images number index (B,). Gradients reach z, not the bank.
         """
-        s = z @ self.z.T  # (B, d) @ (d, n) -> (B, n)
+        s = self.to_all(z)  # (B, n)
         own = index[:, None]
         # The last column moves into the own entry's place, so that the others are one contiguous block.
         return s.gather(1, own)[:, 0], s.scatter(1, own, s[:, -1:])[:, :-1]
+
+    def to_all(self, z: Tensor) -> Tensor:
+        """Similarities of z (B, d) to every entry: (B, n)."""
+        return z @ self.z.T  # (B, d) @ (d, n) -> (B, n)
 
     @torch.no_grad()
     def update(self, z: Tensor, index: Tensor) -> None:

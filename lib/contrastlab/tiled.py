@@ -73,12 +73,12 @@ class _TiledLoss(Function):
 
     @staticmethod
     def forward(ctx, z0: Tensor, z1: Tensor, tau: float | Tensor, tile: int) -> Tensor:
-        views, ctx.tile, ctx.tau = _Views(z0, z1, tile), tile, tau
+        views, ctx.tile, ctx.tau = Views(z0, z1, tile), tile, tau
         ctx.save_for_backward(z0, z1)
         if isinstance(tau, Tensor):
             ctx.save_for_backward(z0, z1, tau)
             ctx.tau = tau.detach().to(views.dtype)
-        ctx.exponentials = _Exponentials(views, ctx.tau)
+        ctx.exponentials = Exponentials(views, ctx.tau)
         for _, _, s, sides in views.pairs():
             ctx.exponentials.add(s, sides)
         A, top = torch.cat(ctx.exponentials.A), torch.cat(ctx.exponentials.top)
@@ -90,16 +90,16 @@ class _TiledLoss(Function):
         z0, z1, *tau = ctx.saved_tensors
         with torch.no_grad(), no_autocast(z0):
             pull = upstream * ctx.lead.sigmoid() / ctx.tau  # (2N,), Eq. 4: (1 - P_pos) / tau
-            views = _Views(z0, z1, ctx.tile)
+            views = Views(z0, z1, ctx.tile)
             dz0, dz1 = (torch.zeros_like(z, dtype=views.dtype) for z in (z0, z1))
             moment = _gradients(views, views.split(dz0, dz1), ctx.exponentials, pull)
             gradients = [dz0, dz1, *([-moment / ctx.tau] if tau else [])]
         if torch.is_grad_enabled():  # create_graph=True: somebody may differentiate again
-            gradients = [_NoSecond.apply(gradient, upstream, *ctx.saved_tensors) for gradient in gradients]
+            gradients = [NoSecond.apply(gradient, upstream, *ctx.saved_tensors) for gradient in gradients]
         return *gradients, *[None] * (4 - len(gradients))
 
 
-class _NoSecond(Function):
+class NoSecond(Function):
     """A gradient that says what to do instead when it is itself differentiated."""
 
     @staticmethod
@@ -114,7 +114,7 @@ class _NoSecond(Function):
         )
 
 
-def _gradients(views: "_Views", dz: list[Tensor], exponentials: "_Exponentials", pull: Tensor) -> Tensor:
+def _gradients(views: "Views", dz: list[Tensor], exponentials: "Exponentials", pull: Tensor) -> Tensor:
     """Fill dz with the features' gradients, where dL/ds_pos = -pull (2N,). Returns sum_j G_ij s_ij (2N,)."""
     pulls = views.split(*pull.chunk(2))
     moment = views.split(*(-pull * views.positives()).chunk(2))  # the positive's term; weigh adds those of the others
@@ -126,16 +126,16 @@ def _gradients(views: "_Views", dz: list[Tensor], exponentials: "_Exponentials",
             G.diagonal().sub_(pulls[t] + pulls[u])  # of each view on the other
         dz[t].addmm_(G, z_u)  # the anchors of the rows: (b, b') @ (b', d)
         dz[u].addmm_(G.T, z_t)  # those of the columns; where u = t, of the same: there G^T is not in G yet
-    for t, gradient in enumerate(dz):  # z = h / |h|, so dL/dh = (I - z z^T) dL/dz / |h|
-        z = views.unit(t)
-        gradient.sub_((z * gradient).sum(dim=1, keepdim=True) * z).div_(views.lengths[t])
+    for t, gradient in enumerate(dz):
+        views.to_features_(gradient, t)
     return torch.cat(moment)
 
 
-class _Views:
+class Views:
     """The 2N views h in tiles, each of one view of some images. A tile is normalised when it is used, and not kept."""
 
-    def __init__(self, z0: Tensor, z1: Tensor, tile: int) -> None:
+    def __init__(self, z0: Tensor, z1: Tensor, tile: int | list[int]) -> None:
+        """tile: views a tile, or the views of each tile of z0, the same in z1."""
         self.tile = tile
         self.dtype = torch.promote_types(torch.promote_types(z0.dtype, z1.dtype), torch.float32)
         self.h = self.split(z0, z1)
@@ -150,6 +150,11 @@ class _Views:
         """The unit vectors z of tile t: (b, d)."""
         return self.h[t].to(self.dtype) / self.lengths[t]
 
+    def to_features_(self, gradient: Tensor, t: int) -> None:
+        """Turn dL/dz of tile t into dL/dh in place: z = h / |h|, so dL/dh = (I - z z^T) dL/dz / |h|."""
+        z = self.unit(t)
+        gradient.sub_((z * gradient).sum(dim=1, keepdim=True) * z).div_(self.lengths[t])
+
     def positives(self) -> Tensor:
         """s_pos (2N,)."""
         return torch.cat([(self.unit(t) * self.unit(t + self.half)).sum(dim=1) for t in range(self.half)] * 2)
@@ -161,9 +166,14 @@ class _Views:
             for u in range(t, len(self.h)):
                 z_u = self.unit(u)
                 s = z_t @ z_u.T  # (b, d) @ (d, b') -> (b, b')
-                if u in (t, t + self.half):  # the same images: entry k of row k is its self or its positive
-                    s.fill_diagonal_(torch.finfo(s.dtype).min)
+                if u in (t, t + self.half):
+                    mask_(s)
                 yield z_t, z_u, s, [(t, 1)] if u == t else [(t, 1), (u, 0)]
+
+
+def mask_(s: Tensor) -> None:
+    """Mask the diagonal of a tile of the same images: entry k of row k is its self or its positive."""
+    s.fill_diagonal_(torch.finfo(s.dtype).min)
 
 
 def _length(h: Tensor) -> Tensor:
@@ -172,13 +182,13 @@ def _length(h: Tensor) -> Tensor:
     return largest * (h / largest).norm(dim=1, keepdim=True)
 
 
-class _Exponentials:
+class Exponentials:
     """exp((s - top) / tau) and each anchor's sum of them, A. Its nearest negative so far is its top: nothing overflows.
 
     One tau for all that is not small can do with top = 1, and then s_ij = s_ji makes their exponentials equal.
     """
 
-    def __init__(self, views: _Views, tau: float | Tensor) -> None:
+    def __init__(self, views: Views, tau: float | Tensor) -> None:
         self.own_tau = isinstance(tau, Tensor)
         self.shared = not self.own_tau and tau >= GENTLE
         self.A = [torch.zeros_like(length[:, 0]) for length in views.lengths]

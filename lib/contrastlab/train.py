@@ -11,53 +11,15 @@ import torch
 from torch import Tensor
 from tqdm.std import tqdm
 
-from . import checkpoints, encoders, losses, views
-from .checks import check_temperature
+from . import checkpoints, distributed, encoders, views
+from .compiling import compiled
+from .config import Config, learning_rate, loss_function
 from .data import Images
 from .encoders import Encoder
-from .names import one_of
-from .negatives import MemoryBank, in_batch
+from .gathered import SharedBank, gathered_in_batch
+from .tiled_gathered import gathered_tiled_loss
 
-SCHEDULES = ("cosine", "step")
-NEGATIVES = ("bank", "batch")
-
-
-@dataclass(frozen=True)
-class Config:
-    """Everything that decides a run, apart from the images and the machine. The defaults are the laptop profile's."""
-
-    loss: str = "contrastive"
-    tau: float | None = 0.2  # None for the two simple losses, which have none
-    alpha: float | None = None  # share of negatives that a hard loss keeps
-    k: int | None = None  # or their number
-    negatives: str = "batch"  # or "bank"
-    bank_momentum: float = 0.5
-    encoder: str = "small"
-    width: int = 16
-    dim: int = 128
-    epochs: int = 6
-    batch_size: int = 256
-    lr: float = 0.12
-    momentum: float = 0.9
-    weight_decay: float = 5e-4
-    schedule: str = "cosine"
-    milestones: tuple[int, ...] = ()  # epochs at which the step schedule divides the learning rate by 10
-    warmup: float = 0.5  # epochs
-    seed: int = 0
-
-    def __post_init__(self) -> None:
-        one_of(self.loss, losses.LOSSES, "loss")
-        one_of(self.negatives, NEGATIVES, "source of negatives")
-        one_of(self.encoder, encoders.ENCODERS, "encoder")
-        one_of(self.schedule, SCHEDULES, "schedule")
-        object.__setattr__(self, "milestones", tuple(self.milestones))
-        if self.loss in ("contrastive", "hard_contrastive"):
-            check_temperature(math.nan if self.tau is None else self.tau)
-        if self.epochs < 1 or self.batch_size < 2:
-            raise ValueError(
-                f"a run needs epochs >= 1 and a batch of at least 2 images, "
-                f"got epochs = {self.epochs} and batch_size = {self.batch_size}"
-            )
+TILED_FROM = 2048  # images a batch from which the 2N x 2N similarities of the contrastive loss are not kept at once
 
 
 @dataclass
@@ -78,20 +40,30 @@ def train(
     checkpoint: Path | None = None,
     progress: bool = True,
     after_epoch: Callable[[int, Trained], None] | None = None,
+    compile: bool = False,
 ) -> Trained:
     """Train an encoder on the images and return it. Same config, images, machine and thread count: same result.
 
     device: None picks CUDA, then MPS, then the CPU. checkpoint: a .safetensors file that is written after every epoch
     and, if it is there already, continued from. after_epoch: called with the epochs done and the run so far.
-    Raises ValueError for a bank or batch larger than the data, or a checkpoint of another run; FloatingPointError
-    where the loss stops being finite.
+    compile: whether torch.compile makes the encoder's passes faster, after a first epoch that takes a minute longer;
+    it rounds differently. Raises CompilerMissing where it cannot.
+    Where several processes train together (distributed.py), all of them call this with the same arguments. They share
+    each batch, draw the views that one process would draw, and end with one encoder; the first writes the checkpoint,
+    and any number of processes can continue from it.
+    Raises ValueError for a bank or batch larger than the data, a batch that the processes cannot share, processes that
+    differ, or a checkpoint of another run; FloatingPointError where the loss stops being finite.
     """
     device = torch.device(device) if device is not None else pick_device()
     _check_size(config, images)
+    distributed.check_share(config.batch_size)
+    distributed.check_same(_fingerprint(config, images), "another configuration or other images")
     images = images.to(device)
-    run = _Run(config, images, device)
-    done = run.resume(Path(checkpoint)) if checkpoint is not None and Path(checkpoint).exists() else 0
-    with _progress_bar(len(images), done, config.epochs, progress) as bar:
+    run = _Run(config, images, device, compile)
+    with distributed.first_here_goes_first():
+        done = run.resume(Path(checkpoint)) if checkpoint is not None and Path(checkpoint).exists() else 0
+    distributed.check_same(str(done).encode(), "a checkpoint of another epoch")
+    with _progress_bar(len(images), done, config.epochs, progress and distributed.number() == 0) as bar:
         for epoch in range(done, config.epochs):
             run.epoch(epoch, bar)
             if checkpoint is not None:
@@ -104,17 +76,19 @@ def train(
 class _Run:
     """The state of a run: encoder, optimiser, bank, and what has been recorded so far."""
 
-    def __init__(self, config: Config, images: Images, device: torch.device) -> None:
+    def __init__(self, config: Config, images: Images, device: torch.device, compile: bool) -> None:
         self.config, self.images, self.device = config, images, device
         channels = images.images.shape[1]
         encoder = encoders.build(config.encoder, channels, config.dim, config.width, seed=config.seed)
         encoder = encoder.to(device, memory_format=torch.channels_last)
+        model = distributed.parallel(encoder, device)  # the encoder itself when alone
+        self.model = compiled(model) if compile else model
         mean, std = views.channel_statistics(images.images)
         self.trained = Trained(encoder, mean, std)
         self.bank = None
         if config.negatives == "bank":
             start = torch.Generator().manual_seed(config.seed)
-            self.bank = MemoryBank(len(images), config.dim, momentum=config.bank_momentum, generator=start).to(device)
+            self.bank = SharedBank(len(images), config.dim, momentum=config.bank_momentum, generator=start).to(device)
         self.optimiser = torch.optim.SGD(
             encoder.parameters(), lr=config.lr, momentum=config.momentum, weight_decay=config.weight_decay
         )
@@ -135,7 +109,8 @@ class _Run:
             bar.update(len(batch))
             if step % 20 == 0:
                 bar.set_postfix(loss=f"{loss.item():.3f}")
-        mean_loss = (total / len(batches)).item()
+        distributed.average_statistics(self.trained.encoder)
+        mean_loss = distributed.average(total / len(batches)).item()
         if not math.isfinite(mean_loss):
             raise FloatingPointError(
                 f"the loss is {mean_loss} after epoch {epoch + 1}. Lower the learning rate (now {self.config.lr:g}) "
@@ -144,25 +119,30 @@ class _Run:
         self.trained.history.append(mean_loss)
 
     def _step(self, batch: Tensor, generator: torch.Generator) -> Tensor:
-        z = self._embed(batch, generator)  # (B, d)
+        mine = batch[distributed.share(batch)]  # (b,): all of it when alone
+        draws = views.PartOf(generator, len(batch), distributed.share(batch))
+        z = self._embed(mine, draws)  # (b, d)
         if self.bank is not None:
-            s_pos, s_neg = self.bank.similarities(z, batch)  # (B,), (B, n - 1)
+            s_pos, s_neg = self.bank.similarities(z, mine)  # (b,), (b, n - 1)
+            loss = self.loss(s_pos, s_neg).mean()
+        elif self.config.loss == "contrastive" and len(batch) >= TILED_FROM:
+            loss = gathered_tiled_loss(z, self._embed(mine, draws), self.config.tau)
         else:
-            s_pos, s_neg = in_batch(z, self._embed(batch, generator))  # (2B,), (2B, 2B - 2)
-        loss = self.loss(s_pos, s_neg).mean()
+            s_pos, s_neg = gathered_in_batch(z, self._embed(mine, draws))  # (2b,), (2b, 2B - 2)
+            loss = self.loss(s_pos, s_neg).mean()
         self.optimiser.zero_grad()
         loss.backward()
         self.optimiser.step()
         if self.bank is not None:
-            self.bank.update(z.detach(), batch)
+            self.bank.update(z.detach(), mine)
         return loss.detach()
 
-    def _embed(self, batch: Tensor, generator: torch.Generator) -> Tensor:
-        """Embed one fresh random view of each image of the batch."""
-        x = views.augment(self.images.images[batch], self.trained.mean, self.trained.std, generator)
+    def _embed(self, batch: Tensor, draws: views.PartOf) -> Tensor:
+        """Embed one fresh random view of each image of this process's part of the batch."""
+        x = views.augment(self.images.images[batch], self.trained.mean, self.trained.std, draws)
         x = x.contiguous(memory_format=torch.channels_last)
         with torch.autocast(self.device.type, torch.bfloat16, enabled=fast_bfloat16(self.device)):
-            return self.trained.encoder(x)
+            return self.model(x)
 
     def _set_learning_rate(self, epoch: float) -> None:
         for group in self.optimiser.param_groups:
@@ -173,7 +153,7 @@ class _Run:
         for index, state in self.optimiser.state_dict()["state"].items():
             tensors[f"momentum.{index}"] = state["momentum_buffer"]
         if self.bank is not None:
-            tensors["bank.z"] = self.bank.z
+            tensors["bank.z"] = self.bank.whole()
         tensors |= {"mean": self.trained.mean, "std": self.trained.std}
         description = {
             "config": asdict(self.config),
@@ -181,7 +161,8 @@ class _Run:
             "epochs_done": epochs_done,
             "history": self.trained.history,
         }
-        checkpoints.save(path, tensors, description)
+        if distributed.number() == 0:
+            checkpoints.save(path, tensors, description)
 
     def _images(self) -> dict[str, Any]:
         return {"name": self.images.name, "count": len(self.images)}
@@ -198,7 +179,7 @@ class _Run:
         buffers = {int(i): {"momentum_buffer": value} for i, value in _part(tensors, "momentum.").items()}
         self.optimiser.load_state_dict(self.optimiser.state_dict() | {"state": buffers})
         if self.bank is not None:
-            self.bank.z = tensors["bank.z"].to(self.device)
+            self.bank.fill(tensors["bank.z"])
         self.trained.history = description["history"]
         return description["epochs_done"]
 
@@ -211,21 +192,6 @@ def load_trained(path: Path) -> tuple[Trained, Config]:
     encoder = encoders.build(config.encoder, len(mean), config.dim, config.width)
     encoder.load_state_dict(_part(tensors, "encoder."))
     return Trained(encoder.eval(), mean, tensors["std"], description["history"]), config
-
-
-def loss_function(config: Config) -> Callable[[Tensor, Tensor], Tensor]:
-    """The config's loss as a function of (s_pos, s_neg)."""
-    function = getattr(losses, f"{config.loss}_loss")
-    options: dict[str, Any] = {"alpha": config.alpha, "k": config.k} if config.loss.startswith("hard") else {}
-    return lambda s_pos, s_neg: function(s_pos, s_neg, config.tau, **options)
-
-
-def learning_rate(config: Config, epoch: float) -> float:
-    """The learning rate after a (fractional) number of epochs: linear warm-up, then cosine to 0 or steps of 1/10."""
-    warm = min(1.0, (epoch + 1e-3) / config.warmup) if config.warmup > 0 else 1.0
-    if config.schedule == "step":
-        return config.lr * warm * 0.1 ** sum(epoch >= milestone for milestone in config.milestones)
-    return config.lr * warm * 0.5 * (1 + math.cos(math.pi * min(1.0, epoch / config.epochs)))
 
 
 def pick_device() -> torch.device:
@@ -245,6 +211,12 @@ def fast_bfloat16(device: torch.device) -> bool:
 def _check_size(config: Config, images: Images) -> None:
     if config.batch_size > len(images):
         raise ValueError(f"a batch of {config.batch_size} does not fit {len(images)} images; lower batch_size")
+
+
+def _fingerprint(config: Config, images: Images) -> bytes:
+    """What must be alike in processes that train together: the config, and the images as far as a sample shows."""
+    sample = images.images[:: max(1, len(images) // 100)].contiguous().cpu()
+    return f"{config} {images.name} {tuple(images.images.shape)}".encode() + sample.numpy().tobytes()
 
 
 def _config(description: dict[str, Any]) -> Config:

@@ -13,6 +13,7 @@ from torch import Generator, Tensor
 from torch.nn.functional import grid_sample
 
 CROP_TRIES = 10
+PART_VALUES = 1024 * 3 * 32 * 32  # of images that are looked at together: 13 MB in float32
 # RGB to luma Y and the two colour axes I and Q of NTSC television. Grey has I = Q = 0; turning (I, Q) turns the hue.
 YIQ = np.array([[0.299, 0.587, 0.114], [0.596, -0.274, -0.322], [0.211, -0.523, 0.312]])
 LUMA = YIQ[0].tolist()
@@ -50,8 +51,24 @@ class Recipe:
                 raise ValueError(f"{name} must be from 0 to {most}, got {getattr(self, name)}.")
 
 
+@dataclass(frozen=True)
+class PartOf:
+    """Draws for a part of a batch, which stands where a generator does: they are made for the whole batch, then cut.
+
+    So an image has the same view whichever process makes it, and every process's generator stays in step.
+    generator: as elsewhere; whole: how many images the batch has; part: which of them are at hand.
+    """
+
+    generator: Generator | None
+    whole: int
+    part: slice
+
+
+Source = Generator | PartOf | None
+
+
 def two_views(
-    images: Tensor, mean: Tensor, std: Tensor, generator: Generator | None = None, recipe: Recipe | None = None
+    images: Tensor, mean: Tensor, std: Tensor, generator: Source = None, recipe: Recipe | None = None
 ) -> tuple[Tensor, Tensor]:
     """Two independent random views of each image; arguments as for augment, which makes each of the two."""
     x0 = augment(images, mean, std, generator, recipe)
@@ -60,7 +77,7 @@ def two_views(
 
 
 def augment(
-    images: Tensor, mean: Tensor, std: Tensor, generator: Generator | None = None, recipe: Recipe | None = None
+    images: Tensor, mean: Tensor, std: Tensor, generator: Source = None, recipe: Recipe | None = None
 ) -> Tensor:
     """One random view of each image, standardised.
 
@@ -97,16 +114,17 @@ def channel_statistics(images: Tensor) -> tuple[Tensor, Tensor]:
     """
     _check_images(images)
     count = len(images) * images.shape[2] * images.shape[3]
-    mean = images.sum(dim=(0, 2, 3), dtype=torch.int64) / count  # (n, C, H, W) -> (C,)
-    squares = [(part - mean[:, None, None]).square_().sum(dim=(0, 2, 3)) for part in images.split(1024)]
-    std = (torch.stack(squares).sum(dim=0) / count).sqrt()
+    parts = images.split(max(1, min(1024, PART_VALUES // images[0].numel())))  # a sum in another type copies its input
+    mean = sum(part.sum(dim=(0, 2, 3), dtype=torch.int64) for part in parts) / count  # (n, C, H, W) -> (C,)
+    squares = mean.new_empty(len(parts), len(mean))  # at once: small pieces between large ones would split the memory
+    for row, part in zip(squares, parts, strict=True):
+        row.copy_((part - mean[:, None, None]).square_().sum(dim=(0, 2, 3)))
+    std = (squares.sum(dim=0) / count).sqrt()
     # A channel that never changes has no deviation to divide by; one grey level stands in for it.
     return mean / 255, std.clamp(min=1) / 255
 
 
-def random_windows(
-    n: int, height: int, width: int, generator: Generator | None, recipe: Recipe, device: torch.device
-) -> Tensor:
+def random_windows(n: int, height: int, width: int, generator: Source, recipe: Recipe, device: torch.device) -> Tensor:
     """Draw the part of each image that becomes its view: the first of ten tries that fits, as torchvision does.
 
     Area is uniform in crop_scale and log ratio uniform in crop_ratio, both then rounded to whole pixels; position is
@@ -127,7 +145,7 @@ def random_windows(
     return torch.stack([left, top, wide, tall], dim=1)
 
 
-def random_flip(windows: Tensor, generator: Generator | None, chance: float) -> Tensor:
+def random_flip(windows: Tensor, generator: Source, chance: float) -> Tensor:
     """Mirror windows (n, 4) from left to right, each with the given chance: they start right and have width < 0."""
     left, top, width, height = windows.unbind(dim=1)
     mirrored = _happens(len(windows), chance, generator, windows.device)
@@ -151,7 +169,7 @@ def _in_frame(start: Tensor, extent: Tensor, side: int) -> Tensor:
     return 2 * (start + extent * centres) / side - 1
 
 
-def intensity_jitter(x: Tensor, generator: Generator | None, recipe: Recipe) -> Tensor:
+def intensity_jitter(x: Tensor, generator: Source, recipe: Recipe) -> Tensor:
     """Change brightness and contrast of each image: (B, 1, H, W) in [0, 1] -> the same shape, not yet clamped.
 
     Brightness b multiplies; contrast c stretches about the mean: x -> c b x + (1 - c) mean(b x).
@@ -162,7 +180,7 @@ def intensity_jitter(x: Tensor, generator: Generator | None, recipe: Recipe) -> 
     return torch.addcmul(_per_image(offset), x, _per_image(contrast * gain))
 
 
-def colour_jitter(x: Tensor, generator: Generator | None, recipe: Recipe) -> Tensor:
+def colour_jitter(x: Tensor, generator: Source, recipe: Recipe) -> Tensor:
     """Change brightness, contrast, saturation and hue of each image, in this order, and make some of them grey.
 
     x: (B, 3, H, W) in [0, 1]. Returns the same shape, not yet clamped. All of it is one 3x3 matrix and one offset an
@@ -184,22 +202,27 @@ def colour_jitter(x: Tensor, generator: Generator | None, recipe: Recipe) -> Ten
     return torch.baddbmm(offset[:, None, None], matrix, x.flatten(2)).view_as(x)  # (B, 3, 3) @ (B, 3, H W)
 
 
-def _gain_and_contrast(on: Tensor, generator: Generator | None, recipe: Recipe) -> tuple[Tensor, Tensor]:
+def _gain_and_contrast(on: Tensor, generator: Source, recipe: Recipe) -> tuple[Tensor, Tensor]:
     return _factor(on, recipe.brightness, generator), _factor(on, recipe.contrast, generator)
 
 
-def _factor(on: Tensor, strength: float, generator: Generator | None) -> Tensor:
+def _factor(on: Tensor, strength: float, generator: Source) -> Tensor:
     return 1 + on * _uniform((len(on),), -strength, strength, generator, on.device)
 
 
-def _happens(n: int, chance: float, generator: Generator | None, device: torch.device) -> Tensor:
-    return torch.rand(n, generator=generator, device=device) < chance
+def _happens(n: int, chance: float, generator: Source, device: torch.device) -> Tensor:
+    return _rand((n,), generator, device) < chance
 
 
-def _uniform(
-    shape: tuple[int, ...], low: float, high: float, generator: Generator | None, device: torch.device
-) -> Tensor:
-    return low + (high - low) * torch.rand(shape, generator=generator, device=device)
+def _uniform(shape: tuple[int, ...], low: float, high: float, generator: Source, device: torch.device) -> Tensor:
+    return low + (high - low) * _rand(shape, generator, device)
+
+
+def _rand(shape: tuple[int, ...], generator: Source, device: torch.device) -> Tensor:
+    """Uniform in [0, 1), one number an image along the last dimension."""
+    if not isinstance(generator, PartOf):
+        return torch.rand(shape, generator=generator, device=device)
+    return torch.rand((*shape[:-1], generator.whole), generator=generator.generator, device=device)[..., generator.part]
 
 
 def _per_image(value: Tensor) -> Tensor:
