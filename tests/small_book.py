@@ -164,6 +164,7 @@ def write(root: Path) -> Path:
     (root / "book.toml").write_text(BOOK)
     (chapters / "02-the-loss.md").write_text(LOSS)
     (chapters / "07-ten-temperatures.md").write_text(TEMPERATURES)
+    (chapters / "experiments.md").write_text("# Running the experiments\n")
     (chapters / "glossary.md").write_text(GLOSSARY)
     (chapters / "references.bib").write_text(REFERENCES)
     return root

@@ -5,7 +5,7 @@ import tomllib
 from pathlib import Path
 
 import contrastlab
-from contrastlab import manifest, notebooks
+from contrastlab import bench, manifest, notebooks
 
 ROOT = Path(__file__).parents[1]
 CONDA_NAMES = {"torch": "pytorch"}
@@ -23,6 +23,7 @@ def project() -> dict:
 
 def test_environment_and_pyproject_agree():
     extras = project()["optional-dependencies"]
+    assert len(extras.pop("bench")) == len(bench.PEERS)  # whole frameworks, which nobody needs to read or test the book
     wanted = {split(r) for group in (project()["dependencies"], *extras.values()) for r in group}
     wanted.add(("python", project()["requires-python"]))
     lines = (ROOT / "environment.yml").read_text().split("dependencies:")[1].splitlines()

@@ -1,6 +1,7 @@
 """The probes on features whose right answer is known, and every recorded metric on a real encoder."""
 
 import math
+from dataclasses import replace
 
 import pytest
 import torch
@@ -28,11 +29,26 @@ def test_separable_classes_are_told_apart_and_random_labels_are_not(accuracy):
 
 def test_every_metric_of_a_short_run_is_a_finite_number():
     images, test = data.load("fashion-mini", "train").subset(192), data.load("fashion-mini", "test").subset(100)
-    trained = train(Config(epochs=1, batch_size=32, width=4, dim=16), images, device="cpu", progress=False)
-    metrics = evaluate.metrics(trained, images, test)
+    config = Config(epochs=1, batch_size=32, width=4, dim=16)
+    trained = train(config, images, device="cpu", progress=False)
+    metrics = evaluate.metrics(trained, config, images, test)
     assert all(math.isfinite(value) for value in metrics.values())
     assert all(0 <= metrics[name] <= 100 for name in metrics if "accuracy" in name)
     assert metrics["positive_similarity"] == pytest.approx(1 - metrics["alignment"] / 2, abs=1e-5)
+
+
+def test_the_gradient_magnitude_is_that_of_the_runs_own_loss():
+    images = data.load("fashion-mini", "test").subset(40)
+    config = Config(epochs=1, batch_size=20, width=4, dim=16, tau=0.1)
+    trained = train(config, images, device="cpu", progress=False)
+
+    def magnitude(**change: object) -> float:
+        return evaluate.view_metrics(trained, replace(config, **change), images)["gradient_magnitude"]
+
+    assert magnitude(loss="simple", tau=None) == pytest.approx(1), "the simple loss pulls with weight 1, always"
+    assert 0 < magnitude(tau=0.1) < 1 / 0.1, "(1 - P) / tau of Eq. 4"
+    assert magnitude(loss="hard_contrastive", k=1) < magnitude(tau=0.1), "fewer negatives, larger P"
+    assert magnitude(loss="hard_contrastive", alpha=1.0) == pytest.approx(magnitude())
 
 
 def test_embedding_is_repeatable_and_free_of_batch_effects():

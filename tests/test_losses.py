@@ -1,4 +1,4 @@
-"""The four losses: against PyTorch, against a loop in plain Python, and at their limits."""
+"""The losses: against PyTorch, against a loop in plain Python, and at their limits."""
 
 import inspect
 import math
@@ -13,7 +13,14 @@ from torch.overrides import TorchFunctionMode
 
 from contrastlab import losses
 from contrastlab.hardness import probabilities, relative_penalty
-from contrastlab.losses import contrastive_loss, hard_contrastive_loss, hard_simple_loss, hardest, simple_loss
+from contrastlab.losses import (
+    contrastive_loss,
+    hard_contrastive_loss,
+    hard_simple_loss,
+    hardest,
+    simple_loss,
+    triplet_loss,
+)
 
 law = settings(deadline=None, max_examples=60, derandomize=True)
 seeds = st.integers(0, 2**31)
@@ -26,6 +33,7 @@ ALL = {
     "simple": lambda s_pos, s_neg: simple_loss(s_pos, s_neg),
     "hard_contrastive": lambda s_pos, s_neg: hard_contrastive_loss(s_pos, s_neg, 0.07, alpha=0.3),
     "hard_simple": lambda s_pos, s_neg: hard_simple_loss(s_pos, s_neg, k=4),
+    "triplet": lambda s_pos, s_neg: triplet_loss(s_pos, s_neg),
 }
 
 
@@ -191,8 +199,7 @@ class TestSimpleLoss:
     def test_is_minus_the_positive_plus_the_weighted_mean_of_the_negatives(self, B, K, weight, seed):
         s_pos, s_neg = similarities(B, K, seed)
         expected = [
-            weight * math.fsum(row) / K - positive
-            for positive, row in zip(s_pos.tolist(), s_neg.tolist(), strict=True)
+            weight * math.fsum(row) / K - positive for positive, row in zip(s_pos.tolist(), s_neg.tolist(), strict=True)
         ]
         assert simple_loss(s_pos, s_neg, weight=weight).tolist() == pytest.approx(expected, abs=1e-12)
 
@@ -304,6 +311,26 @@ class TestHardLosses:
         assert sorted(hardest(s_neg, alpha=alpha)[0].tolist()) == sorted(s_neg[0].tolist())[-k:]
 
 
+class TestTripletLoss:
+    @law
+    @given(anchors, negatives, seeds)
+    def test_agrees_with_a_loop_and_is_the_margin_loss_of_pytorch(self, B, K, seed):
+        s_pos, s_neg = similarities(B, K, seed)
+        rows = list(zip(s_pos.tolist(), s_neg.tolist(), strict=True))
+        assert triplet_loss(s_pos, s_neg).tolist() == [max(max(row) - positive, 0.0) for positive, row in rows]
+        ranking = torch.nn.functional.margin_ranking_loss(
+            s_pos, s_neg.amax(dim=1), torch.ones(B), margin=0.0, reduction="none"
+        )
+        assert torch.equal(triplet_loss(s_pos, s_neg), ranking)
+
+    def test_pushes_the_nearest_alone_and_a_matched_anchor_not_at_all(self):
+        s_pos = torch.tensor([0.9, 0.2], dtype=torch.float64)
+        s_neg = torch.tensor([[0.5, 0.4, -0.3], [0.5, 0.4, -0.3]], dtype=torch.float64)
+        _, pull, push = with_gradients(lambda p, n: triplet_loss(p, n, 0.07), s_pos, s_neg)
+        assert pull.tolist() == [0, -1]
+        assert push.tolist() == [[0, 0, 0], [1, 0, 0]]
+
+
 class _AutocastSeen(TorchFunctionMode):
     """Records, for every operation, whether autocast was on."""
 
@@ -312,7 +339,7 @@ class _AutocastSeen(TorchFunctionMode):
         self.arithmetic: list[tuple[str, bool]] = []
 
     def __torch_function__(self, func, types, args=(), kwargs=None):
-        if getattr(func, "__name__", "") in {"sub", "div", "mul", "logsumexp", "mean", "softplus"}:
+        if getattr(func, "__name__", "") in {"sub", "div", "mul", "logsumexp", "mean", "softplus", "amax", "relu"}:
             self.arithmetic.append((func.__name__, torch.is_autocast_enabled("cpu")))
         return func(*args, **(kwargs or {}))
 

@@ -1,63 +1,44 @@
 """Sweeps: finished runs are skipped, killed ones go on, damaged records are set aside, failures do not end the rest."""
 
 import json
-import os
-import signal
-import subprocess
-import sys
-import textwrap
-import time
+import threading
 
 import numpy as np
 import pytest
+from filelock import FileLock
 
-from contrastlab import files, records, sweep
-
-PROFILE = """
-parts = []
-[book]
-title = "A book of one test"
-subtitle = ""
-authors = ["nobody"]
-description = ""
-language = "en"
-licence = "none"
-[profiles.tiny]
-data = "fashion-mini"
-train_images = 128
-seeds = [0, 1]
-train = { epochs = 2, width = 4, dim = 8, batch_size = 32 }
-columns = [{ loss = "contrastive", tau = [0.1] }, { loss = "hard_simple", k = 9 }]
-[profiles.odd]
-data = "fashion-mini"
-seeds = [0]
-train = { epoch = 2 }
-columns = [{ loss = "simple" }]
-"""
+from contrastlab import cli, evaluate, plans, records, runs, sweep
+from small_sweep import BOOK, NAMES, wait_until, write
 
 
 @pytest.fixture
 def root(tmp_path, monkeypatch):
-    (tmp_path / "book.toml").write_text(PROFILE)
-    (tmp_path / "data").mkdir()
-    (tmp_path / "data" / "fashion-mini.npz").symlink_to(files.repository_root() / "data" / "fashion-mini.npz")
-    monkeypatch.chdir(tmp_path)
-    return tmp_path
+    write(tmp_path / "book")
+    monkeypatch.chdir(tmp_path / "book")
+    return tmp_path / "book"
 
 
 @pytest.fixture
 def measured(monkeypatch):
     """Metrics that cost nothing: the sweep's own conduct is tested here, not the probe."""
     shown = {"linear_accuracy": 1.0, "uniformity": 2.0, "tolerance": 3.0}
-    monkeypatch.setattr(sweep.evaluate, "metrics", lambda *_: dict(shown))
+    monkeypatch.setattr(evaluate, "metrics", lambda *_: dict(shown))
 
 
-def test_a_profile_is_every_column_at_every_temperature_with_every_seed(root):
-    names = [plan.name for plan in sweep.plans("tiny")]
-    assert names == [
-        "contrastive-tau0.1-seed0", "contrastive-tau0.1-seed1", "hard-simple-k9-seed0", "hard-simple-k9-seed1",
-    ]  # fmt: skip
-    assert len({plan.record for plan in sweep.plans("tiny")}) == 4
+def test_a_profile_is_every_column_at_every_temperature_seed_by_seed(root):
+    todo = plans.plans("tiny")
+    assert [plan.name for plan in todo] == NAMES
+    assert [plan.keeps_embeddings for plan in todo] == [True, True, False, False]
+    assert len({plan.record for plan in todo}) == 4
+
+
+def test_a_name_tells_whatever_the_column_sets(root):
+    column = '{ loss = "contrastive", tau = [0.05, 1.0], lr = 0.03, negatives = "bank" }'
+    (root / "book.toml").write_text(BOOK.replace('{ loss = "contrastive", tau = [0.1] }', column))
+    assert [plan.name for plan in plans.plans("tiny")][:2] == [
+        "contrastive-tau0.05-lr0.03-bank-seed0",
+        "contrastive-tau1-lr0.03-bank-seed0",
+    ]
 
 
 def test_a_sweep_records_each_run_and_skips_it_the_next_time(root, measured, capsys):
@@ -70,21 +51,91 @@ def test_a_sweep_records_each_run_and_skips_it_the_next_time(root, measured, cap
     assert sweep.run_sweep("tiny", jobs=1) == paths
     assert [path.stat().st_mtime_ns for path in paths] == changed
     assert [path.read_bytes() for path in paths] == first
+    said = [line for line in capsys.readouterr().out.splitlines() if "images/s" in line]
+    assert said[0].startswith("4 of 4 runs done in 0.") and said[0].endswith("; 0 were recorded already, 0 failed")
+    assert said[1] == "0 of 4 runs done in 0.0 minutes, 0 images/s; 4 were recorded already, 0 failed"
 
 
-def test_two_processes_give_the_same_records_as_one(root, measured):
-    one = {path.name: records.read(path) for path in sweep.run_sweep("tiny", jobs=1)}
-    (root / "data" / "runs").rename(root / "earlier")
-    (root / "_build").rename(root / "earlier-build")
-    for path in sweep.run_sweep("tiny", jobs=2):
-        assert records.read(path)["history"] == one[path.name]["history"]
+def test_the_summary_counts_an_image_once_an_epoch(root, measured):
+    done = runs.attempt(plans.plans("tiny")[0])
+    assert (done.end, done.images) == ("done", 2 * 128)
+    failed = runs.Outcome("x", "failed")
+    assert sweep.summary(9, [done, failed], 120) == (
+        "1 of 9 runs done in 2.0 minutes, 2 images/s; 7 were recorded already, 1 failed"
+    )
+
+
+def test_the_first_seeds_keep_the_embeddings_of_test_images(root, measured, monkeypatch):
+    monkeypatch.setattr(runs, "KEPT_EMBEDDINGS", 30)
+    sweep.run_sweep("tiny", jobs=1)
+    z, labels = records.load_embeddings("tiny", NAMES[0])
+    assert z.shape == (30, 8) and len(labels) == 30
+    np.testing.assert_allclose(z.norm(dim=1), 1, atol=2e-3)
+    with pytest.raises(FileNotFoundError, match="Kept are: contrastive-tau0.1-seed0, hard-simple-k9-seed0"):
+        records.load_embeddings("tiny", NAMES[2])
+
+
+def test_records_may_be_kept_elsewhere_from_nothing(root, measured, tmp_path):
+    """--records: neither records nor checkpoints of the book are used, and records.load reads the result."""
+    here = [path.read_bytes() for path in sweep.run_sweep("tiny", jobs=1)]
+    mine = tmp_path / "mine"
+    assert cli.main(["sweep", "--profile", "tiny", "--jobs", "1", "--records", str(mine)]) == 0
+    assert len(list((mine / "_build/checkpoints/tiny").glob("*.safetensors"))) == 4
+    again, first = records.load("tiny", root=mine), records.load("tiny")
+    assert [record["history"] for record in again] == [record["history"] for record in first]
+    assert [plan.record.read_bytes() for plan in plans.plans("tiny")] == here, "those of the book are as they were"
+
+
+def test_a_folder_of_images_is_found_from_the_book_wherever_a_worker_is(root, tmp_path, monkeypatch):
+    (root / "book.toml").write_text(BOOK.replace("fashion-mini", "data/pictures"))
+    plan = plans.plans("tiny")[0]
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(FileNotFoundError, match=f"no folder {root / 'data' / 'pictures'}"):
+        plan.load("train")
+
+
+def test_a_dead_encoder_is_recorded_and_says_what_has_no_value(root, monkeypatch):
+    """All features zero: no direction, hence no uniformity; the run counts, and a table shows a gap, not a number."""
+    plan = plans.plans("tiny")[0]
+    train = runs.train
+
+    def train_then_die(*arguments, **options):
+        trained = train(*arguments, **options)
+        trained.encoder.backbone[-4].weight.data.zero_()  # the last normalisation, before ReLU and mean
+        trained.encoder.backbone[-4].bias.data.fill_(-1)
+        return trained
+
+    monkeypatch.setattr(runs, "train", train_then_die)
+    assert runs.attempt(plan).end == "done"
+    metrics = records.read(plan.record)["metrics"]
+    assert [name for name, value in metrics.items() if value is None] == ["tolerance_features", "uniformity_features"]
+    assert (metrics["uniformity"], metrics["linear_accuracy"]) == (0, 10)
+    taus, values = records.table(records.load("tiny"), "uniformity_features")
+    assert taus == [0.1] and np.isnan(values).all() and values.dtype == float
+
+
+def test_a_run_that_another_process_is_at_is_left_to_it_and_then_waited_for(root, measured):
+    """The others are done first; a lock that nobody holds, as a killed process leaves it, stops nobody."""
+    todo = plans.plans("tiny")
+    todo[1].lock.parent.mkdir(parents=True)
+    todo[1].lock.touch()
+    with FileLock(todo[0].lock):
+        assert runs.attempt(todo[0]).end == "elsewhere"
+        sweeping = threading.Thread(target=sweep.run_sweep, args=("tiny",), kwargs={"jobs": 1})
+        sweeping.start()
+        wait_until(lambda: all(plan.record.exists() for plan in todo[1:]))
+        assert sweeping.is_alive() and not todo[0].record.exists()
+    sweeping.join(120)
+    assert todo[0].record.exists() and runs.attempt(todo[0]).end == "found"
 
 
 def test_a_damaged_record_is_named_set_aside_and_done_again(root, measured, capsys):
-    path = sweep.run_sweep("tiny", jobs=1)[0]
+    plan = plans.plans("tiny")[0]
+    path = plan.record
+    assert runs.attempt(plan).end == "done"
     whole = path.read_bytes()
     path.write_bytes(whole[:100])
-    sweep.run_sweep("tiny", jobs=1)
+    assert runs.attempt(plan).end == "done"
     assert "is no whole record" in (said := capsys.readouterr().out)
     assert f"set aside as {path.name}.damaged" in said
     assert path.with_name(path.name + ".damaged").read_bytes() == whole[:100]
@@ -95,54 +146,33 @@ def test_a_damaged_record_is_named_set_aside_and_done_again(root, measured, caps
     "change", [("epochs = 2", "epochs = 3"), ("train_images = 128", "train_images = 160"), ("fashion-mini", "cifar10")]
 )
 def test_a_record_of_other_settings_is_never_replaced_nor_taken_for_done(root, measured, change):
-    path = sweep.run_sweep("tiny", jobs=1)[0]
-    content = path.read_bytes()
-    (root / "book.toml").write_text(PROFILE.replace(*change))
+    plan = plans.plans("tiny")[0]
+    runs.attempt(plan)
+    path, content = plan.record, plan.record.read_bytes()
+    (root / "book.toml").write_text(BOOK.replace(*change))
     with pytest.raises(ValueError, match="was made with other settings"):
         sweep.run_sweep("tiny", jobs=1)
     assert path.read_bytes() == content
 
 
-def test_one_failed_run_does_not_end_the_others(root, measured, monkeypatch):
-    original = sweep.do_run
-    monkeypatch.setattr(
-        sweep, "do_run", lambda plan: 1 / 0 if plan.config.seed == 0 and plan.config.tau else original(plan)
-    )
-    with pytest.raises(RuntimeError, match=r"(?s)these runs failed.*contrastive-tau0\.1-seed0: ZeroDivisionError"):
-        sweep.run_sweep("tiny", jobs=1)
-    assert [plan.record.exists() for plan in sweep.plans("tiny")] == [False, True, True, True]
+def test_one_failed_run_does_not_end_the_others(root, measured, monkeypatch, capsys):
+    original = runs.do_run
 
+    def fail_once(plan, *after):
+        return 1 / 0 if plan.name == NAMES[0] else original(plan, *after)
 
-def test_a_sweep_killed_in_mid_run_goes_on_from_its_last_epoch(root):
-    """A real process, really killed after the first epoch; the rest is done and equals an undisturbed sweep."""
-    script = textwrap.dedent("""
-        from contrastlab import sweep
-        sweep.evaluate.metrics = lambda *_: {"linear_accuracy": 1.0, "uniformity": 2.0, "tolerance": 3.0}
+    monkeypatch.setattr(runs, "do_run", fail_once)
+    with pytest.raises(sweep.RunsFailed, match=r"(?s)these runs failed.*contrastive-tau0\.1-seed0: ZeroDivisionError"):
         sweep.run_sweep("tiny", jobs=1)
-    """)
-    process = subprocess.Popen([sys.executable, "-c", script], cwd=root, stdout=subprocess.DEVNULL)
-    checkpoints = root / "_build" / "checkpoints" / "tiny"
-    deadline = time.monotonic() + 120
-    while not list(checkpoints.glob("*.safetensors")):
-        assert process.poll() is None and time.monotonic() < deadline
-        time.sleep(0.01)
-    os.kill(process.pid, signal.SIGKILL)
-    process.wait()
-    done = len(list((root / "data" / "runs" / "tiny").glob("*.json")))
-    assert done < 4
-    subprocess.run([sys.executable, "-c", script], cwd=root, check=True, stdout=subprocess.DEVNULL)
-    after_kill = {record["config"]["seed"]: record["history"] for record in records.load("tiny")[:2]}
-    (root / "data" / "runs").rename(root / "earlier")
-    (root / "_build").rename(root / "earlier-build")
-    subprocess.run([sys.executable, "-c", script], cwd=root, check=True, stdout=subprocess.DEVNULL)
-    assert {record["config"]["seed"]: record["history"] for record in records.load("tiny")[:2]} == after_kill
+    assert [plan.record.exists() for plan in plans.plans("tiny")] == [False, True, True, True]
+    assert "3 of 4 runs done" in capsys.readouterr().out
 
 
 def test_unknown_profile_and_setting_name_the_near_match(root):
     with pytest.raises(ValueError, match="unknown profile 'tini'. Did you mean 'tiny'"):
-        sweep.plans("tini")
+        plans.plans("tini")
     with pytest.raises(ValueError, match="unknown training setting 'epoch'. Did you mean 'epochs'"):
-        sweep.plans("odd")
+        plans.plans("odd")
 
 
 def test_an_unwritable_records_folder_is_named(root):
@@ -175,6 +205,8 @@ def test_records_that_do_not_exist_say_how_to_make_them(root):
 
 def test_a_finished_run_is_never_written_over(tmp_path):
     path = tmp_path / "run.json"
+    with pytest.raises(ValueError, match="not JSON compliant"):
+        records.write(path, {"a": float("nan")})
     records.write(path, {"a": 1})
     with pytest.raises(FileExistsError, match="holds a finished run already"):
         records.write(path, {"a": 2})

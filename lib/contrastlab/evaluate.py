@@ -8,7 +8,8 @@ from torch import Tensor
 
 from . import geometry, views
 from .data import Images
-from .train import Trained
+from .negatives import in_batch
+from .train import Config, Trained, loss_function
 
 
 @torch.no_grad()
@@ -51,33 +52,37 @@ def linear_accuracy(train: Tensor, train_labels: Tensor, test: Tensor, test_labe
     return 100 * float(classifier.score(scaler.transform(test.numpy()), test_labels.numpy()))
 
 
-def metrics(trained: Trained, train: Images, test: Images) -> dict[str, float]:
+def metrics(trained: Trained, config: Config, train: Images, test: Images) -> dict[str, float | None]:
     """Every number the book records of an encoder. Geometry is of the held-out images' embeddings z.
 
-    Accuracies are percentages, of the backbone's features unless the name ends in _projected.
+    Accuracies are percentages, of the backbone's features unless the name ends in _projected. The geometry of features
+    is None where some image's features are all zero, as after a dead layer: they have no direction.
     """
     features, z = embed(trained, train)
     test_features, test_z = embed(trained, test)
+    directed = bool((test_features != 0).any(dim=1).all())
     return {
         "linear_accuracy": linear_accuracy(features, train.labels, test_features, test.labels),
         "linear_accuracy_projected": linear_accuracy(z, train.labels, test_z, test.labels),
         "knn_accuracy": knn_accuracy(features, train.labels, test_features, test.labels),
         "knn_accuracy_projected": knn_accuracy(z, train.labels, test_z, test.labels),
         "uniformity": geometry.uniformity(test_z),
-        "uniformity_features": geometry.uniformity(test_features),
+        "uniformity_features": geometry.uniformity(test_features) if directed else None,
         "tolerance": geometry.tolerance(test_z, test.labels),
-        "tolerance_features": geometry.tolerance(test_features, test.labels),
+        "tolerance_features": geometry.tolerance(test_features, test.labels) if directed else None,
         "class_gap": geometry.class_gap(test_z, test.labels),
         "effective_rank": geometry.effective_rank(test_z),
-        **view_metrics(trained, test),
+        **view_metrics(trained, config, test),
     }
 
 
 @torch.no_grad()
-def view_metrics(trained: Trained, images: Images, seed: int = 0) -> dict[str, float]:
-    """Alignment of two random views, their mean similarity, and that of a view to its ten nearest other images.
+def view_metrics(trained: Trained, config: Config, images: Images, seed: int = 0) -> dict[str, float]:
+    """What two random views of each image tell.
 
-    positive_similarity and nearest_negatives are what Figure 8 of the paper shows.
+    alignment; positive_similarity, the mean similarity of the two, and nearest_negatives, that of a view to its ten
+    nearest other images (both in the paper's Figure 8); gradient_magnitude, the mean pull on a positive, |dL/ds_pos|,
+    under the config's own loss with the negatives of a batch of at most 256 images.
     """
     encoder = trained.encoder.eval()
     device = next(encoder.parameters()).device
@@ -94,4 +99,13 @@ def view_metrics(trained: Trained, images: Images, seed: int = 0) -> dict[str, f
         "alignment": geometry.alignment(z0, z1),
         "positive_similarity": (z0 * z1).sum(dim=1).mean().item(),
         "nearest_negatives": s.topk(10, dim=1).values.mean().item(),
+        "gradient_magnitude": _gradient_magnitude(z0[:256], z1[:256], config),
     }
+
+
+@torch.enable_grad()
+def _gradient_magnitude(z0: Tensor, z1: Tensor, config: Config) -> float:
+    s_pos, s_neg = in_batch(z0, z1)
+    s_pos.requires_grad_()
+    (pull,) = torch.autograd.grad(loss_function(config)(s_pos, s_neg).sum(), s_pos)
+    return pull.abs().mean().item()

@@ -1,4 +1,4 @@
-"""What the commands do: study, book, site, notebooks, test. Imports are inside, so that each starts at once."""
+"""What the commands do: study, book, site, notebooks, test and more. Imports are inside: each starts at once."""
 
 import importlib.util
 import os
@@ -84,12 +84,51 @@ def test(manifest: Manifest) -> None:
         raise JobFailed(f"failed: {', '.join(failed)}. The output above says where.")
 
 
-def sweep(manifest: Manifest, profile: str) -> None:
+def sweep(
+    manifest: Manifest, profile: str, jobs: int | None = None, records: str | None = None, dask: str | None = None
+) -> None:
     """Train and measure everything that [profiles.PROFILE] of book.toml asks for and that is not recorded yet."""
     manifest.profile(profile)  # a wrong name is told before PyTorch takes its seconds to load
     from .sweep import run_sweep
 
-    run_sweep(profile, manifest.root)
+    run_sweep(profile, manifest.root, jobs, root=Path(records) if records else None, dask=dask)
+
+
+def claims(manifest: Manifest, target: str | None = None, records: str | None = None) -> None:
+    """Print the ledger of the paper's claims, computed from the records, and write it as JSON where asked."""
+    from .claims import gaps, ledger, text
+    from .files import write_atomically
+
+    root = Path(records) if records else None
+    rows = ledger.ledger(manifest.root, root)
+    open_points = gaps.gaps(ledger.studies(manifest.root, root), manifest.root)
+    _say(text.as_text(rows, open_points))
+    if target:
+        write_atomically(Path(target), text.to_bytes(rows, open_points))
+
+
+def train(options: Sequence[str]) -> None:
+    """Train one encoder with the options of `contrastlab train`."""
+    from .train_command import run
+
+    run(options)
+
+
+def pack(folder: str, target: str, size: int | None) -> None:
+    """Pack a folder of images into the folder target."""
+    from .packed import pack
+
+    pack(Path(folder), Path(target), size)
+    _say(f"The images are packed in {target}. Name that folder instead of {folder}.")
+
+
+def bench(manifest: Manifest, parts: Sequence[str], quick: bool) -> None:
+    """Measure the parts beside others and write the table under _build/bench."""
+    from . import bench
+
+    for peer in bench.PEERS if set(parts) & set(bench.WITH_PEERS) else ():
+        _need(peer, "bench")
+    _say(f"The table is in {bench.run(manifest, parts, quick, manifest.root / BUILD / 'bench')}")
 
 
 def _run(name: str, command: list[str], folder: Path) -> int:
@@ -100,7 +139,7 @@ def _run(name: str, command: list[str], folder: Path) -> int:
 
 def _need(module: str, extra: str) -> None:
     if importlib.util.find_spec(module) is None:
-        raise JobFailed(f"{module} is not installed. Run `make {extra}`, or `pip install -e '.[book,test]'`.")
+        raise JobFailed(f"{module} is not installed. Run `make {extra}`, or `pip install -e '.[book,test,bench]'`.")
 
 
 def _say(text: str) -> None:

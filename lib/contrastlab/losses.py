@@ -1,4 +1,4 @@
-"""The four losses of the paper, each a function of one anchor's similarities.
+"""The losses of the paper, each a function of one anchor's similarities.
 
 Wang & Liu, "Understanding the Behaviour of Contrastive Loss", CVPR 2021 (arXiv 2012.09740).
 An anchor has one positive, at similarity s_pos, and K negatives, at similarities s_neg. Where the negatives come
@@ -14,7 +14,7 @@ from torch.nn.functional import softplus
 from .checks import check_negatives, check_similarities, check_temperature
 from .precision import full, no_autocast
 
-LOSSES = ("contrastive", "simple", "hard_contrastive", "hard_simple")
+LOSSES = ("contrastive", "simple", "hard_contrastive", "hard_simple", "triplet")
 
 
 def contrastive_loss(s_pos: Tensor, s_neg: Tensor, tau: float) -> Tensor:
@@ -65,6 +65,18 @@ def hard_simple_loss(
     Give either alpha or k, as in `hard_contrastive_loss`. s_pos: (B,), s_neg: (B, K). Returns (B,).
     """
     return simple_loss(s_pos, hardest(s_neg, alpha=alpha, k=k), tau)
+
+
+def triplet_loss(s_pos: Tensor, s_neg: Tensor, tau: float | None = None) -> Tensor:
+    """max(s_max - s_pos, 0), the limit of tau times the contrastive loss for a small tau: Eq. 6.
+
+    A triplet loss of margin 0 over the nearest negative. The factor 1 / tau of Eq. 6 is left to the learning rate.
+    s_pos: (B,), s_neg: (B, K). Returns (B,), 0 where no negative is nearer than the positive. tau has no effect and is
+    accepted so that all losses share one signature.
+    """
+    check_similarities(s_pos, s_neg)
+    with no_autocast(s_pos):
+        return (full(s_neg).amax(dim=1) - full(s_pos)).relu()
 
 
 def hardest(s_neg: Tensor, *, alpha: float | None = None, k: int | None = None) -> Tensor:

@@ -2,7 +2,7 @@
 
 import re
 import tomllib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -60,6 +60,7 @@ class Manifest:
     launch: Launch
     parts: tuple[Part, ...]
     profiles: Mapping[str, Mapping[str, Any]]
+    claims: Mapping[str, Sequence[str]]  # the ledger's data sets and the profiles that it reads for each
 
     @property
     def chapters(self) -> tuple[Chapter, ...]:
@@ -134,6 +135,7 @@ def _manifest(root: Path, content: dict[str, Any]) -> Manifest:
         launch=_launch(content.get("launch", {})),
         parts=parts,
         profiles=content.get("profiles", {}),
+        claims=content.get("claims", {}),
     )
 
 

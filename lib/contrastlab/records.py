@@ -1,11 +1,14 @@
-"""Records of runs: one small JSON file a run, under data/runs/PROFILE/."""
+"""Records of runs: one small JSON file a run, under data/runs/PROFILE/, and the embeddings that some runs keep."""
 
+import io
 import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
+from torch import Tensor
 
 from .files import repository_root, set_aside, write_atomically
 
@@ -18,15 +21,22 @@ class DamagedRecord(RuntimeError):
 
 
 def folder(profile: str, root: Path | None = None) -> Path:
-    """Where the records of a profile lie."""
-    return (root or repository_root()) / "data" / "runs" / profile
+    """Where the records of a profile lie: under data/runs/ of the root, which is the book's own folder by default.
+
+    The option --records of a command names another root.
+    """
+    return Path(root or repository_root()).expanduser() / "data" / "runs" / profile
 
 
 def write(path: Path, record: Record) -> None:
-    """Write a record, whole or not at all. Raises FileExistsError rather than replace a finished run."""
+    """Write a record, whole or not at all.
+
+    Raises FileExistsError rather than replace a finished run, and ValueError for a number that is NaN or infinite: a
+    metric without a value is None.
+    """
     if path.exists():
         raise FileExistsError(f"{path} holds a finished run already; move it away to record another one")
-    write_atomically(path, (json.dumps(record, indent=1, sort_keys=True) + "\n").encode())
+    write_atomically(path, (json.dumps(record, indent=1, sort_keys=True, allow_nan=False) + "\n").encode())
 
 
 def read(path: Path) -> Record:
@@ -50,22 +60,48 @@ def read_or_set_aside(path: Path) -> Record | None:
         return None
 
 
-def load(profile: str, root: Path | None = None) -> list[Record]:
-    """All records of a profile, in the order of their file names.
+def load(*profiles: str, root: Path | None = None) -> list[Record]:
+    """All records of the profiles, in the order of their file names.
 
-    Raises FileNotFoundError where there is none, and DamagedRecord for one that cannot be read.
+    Raises FileNotFoundError where a profile has none, and DamagedRecord for one that cannot be read.
     """
-    paths = sorted(folder(profile, root).glob("*.json"))
-    if not paths:
-        raise FileNotFoundError(
-            f"no records of the profile {profile!r} under data/runs. Make them: contrastlab sweep --profile {profile}"
-        )
-    return [read(path) for path in paths]
+    found = []
+    for profile in profiles:
+        paths = sorted(folder(profile, root).glob("*.json"))
+        if not paths:
+            raise FileNotFoundError(
+                f"no records of the profile {profile!r} in {folder(profile, root)}. "
+                f"Make them: contrastlab sweep --profile {profile}{f' --records {root}' if root else ''}"
+            )
+        found += [read(path) for path in paths]
+    return found
+
+
+def write_embeddings(path: Path, z: Tensor, labels: Tensor) -> None:
+    """Write unit embeddings z (n, d), rounded to float16, and their labels (n,) as one .npz, whole or not at all."""
+    content = io.BytesIO()
+    np.savez_compressed(content, z=z.half().numpy(), labels=labels.to(torch.uint8).numpy())
+    write_atomically(path, content.getvalue())
+
+
+def load_embeddings(profile: str, name: str, root: Path | None = None) -> tuple[Tensor, Tensor]:
+    """The kept embeddings of a run: z (n, d) float32 of length 1 to three digits, and labels (n,) int64.
+
+    Raises FileNotFoundError, naming those that were kept, where the run kept none.
+    """
+    kept = folder(profile, root) / "embeddings"
+    path = kept / f"{name}.npz"
+    if not path.is_file():
+        names = ", ".join(sorted(other.stem for other in kept.glob("*.npz"))) or "none"
+        raise FileNotFoundError(f"no embeddings {path}. Kept are: {names}")
+    with np.load(path, allow_pickle=False) as arrays:
+        return torch.from_numpy(arrays["z"]).float(), torch.from_numpy(arrays["labels"]).long()
 
 
 def table(records: Sequence[Record], metric: str, loss: str = "contrastive") -> tuple[list[float], np.ndarray]:
     """One metric of one loss against temperature: the temperatures (T,) and the values (seeds, T).
 
+    A value is NaN where the run's record says that the metric has none.
     Raises ValueError where a temperature lacks a seed that another one has, or the metric was not recorded.
     """
     chosen = [record for record in records if record["config"]["loss"] == loss]
@@ -79,4 +115,4 @@ def table(records: Sequence[Record], metric: str, loss: str = "contrastive") -> 
     absent = [(seed, tau) for seed in seeds for tau in taus if (seed, tau) not in values]
     if absent:
         raise ValueError(f"the sweep is not finished: no run for (seed, tau) = {absent}")
-    return taus, np.array([[values[seed, tau] for tau in taus] for seed in seeds])
+    return taus, np.array([[values[seed, tau] for tau in taus] for seed in seeds], dtype=float)  # None becomes NaN

@@ -11,7 +11,7 @@ from ..files import ensure_writable
 from ..manifest import Manifest
 from .pages import bibliography_page, title_page
 
-BACK_MATTER = ("glossary.md", "references.bib")
+BACK_MATTER = ("experiments.md", "glossary.md", "references.bib")
 MATHJAX = "tex-chtml.js"
 
 
