@@ -1,5 +1,7 @@
 """Chapter 7: what learners would write gets the right message, and its measures agree with the library's."""
 
+from itertools import permutations
+
 import jupytext
 import pytest
 import torch
@@ -10,6 +12,7 @@ from torch.nn.functional import normalize
 from contrastlab import geometry
 from contrastlab.exercises import chapter07
 from contrastlab.files import repository_root
+from contrastlab.losses import contrastive_loss
 
 
 def measures_of_the_chapter():
@@ -84,3 +87,39 @@ def test_the_simplex_number_is_that_of_many_points_on_ten_corners():
     z = corners.repeat(400, 1)
     assert geometry.uniformity(z) == pytest.approx(2.202, abs=0.005)
     assert geometry.tolerance(z, torch.arange(10).repeat(400)) == pytest.approx(1)
+
+
+@pytest.mark.parametrize(
+    ("check", "answer", "words"),
+    [
+        (chapter07.check_luck, 0.05, "Right."),
+        (chapter07.check_luck, 0.1, "both temperatures on top"),
+        (chapter07.check_luck, 0.125, "a coin each"),
+        (chapter07.check_luck, 0.5**9, "hang together"),
+        (chapter07.check_luck, 0.3, "above the answer"),
+        (chapter07.check_rate, 0.03, "Right."),
+        (chapter07.check_rate, 0.48, "the wrong way"),
+        (chapter07.check_rate, 0.06, "took the root"),
+        (chapter07.check_rate, 0.02, "below the answer"),
+    ],
+)
+def test_luck_and_rate(check, answer, words, capsys):
+    check(answer)
+    assert words in capsys.readouterr().out
+
+
+def test_the_chance_is_that_of_all_orders_counted(capsys):
+    orders = [*permutations(range(6))]  # ranks of runs 0 to 2 of one side, 3 to 5 of the other
+    chapter07.check_luck(sum(min(order[:3]) > max(order[3:]) for order in orders) / len(orders))
+    assert "Right." in capsys.readouterr().out
+
+
+def test_the_rate_keeps_the_push_of_a_saturated_loss(capsys):
+    """At P_ii = 0 autograd's push times the rate is the same at both temperatures."""
+    push = {}
+    for tau in (0.2, 0.05):
+        s_pos = torch.zeros(1, dtype=torch.float64, requires_grad=True)
+        contrastive_loss(s_pos, torch.full((1, 5000), 0.99, dtype=torch.float64), tau).backward()
+        push[tau] = s_pos.grad.abs().item()
+    chapter07.check_rate(0.12 * push[0.2] / push[0.05])
+    assert "Right." in capsys.readouterr().out

@@ -11,6 +11,7 @@ from .checking import check_function, check_number
 
 CLASSES = 10
 APART = -1 / (CLASSES - 1)  # similarity of two corners of a regular simplex
+RATE, WARM, COLD = 0.12, 0.2, 0.05  # a learning rate, the temperature it was chosen at, and a colder one
 
 
 def check_class_gap(answer: Callable[[Tensor, Tensor], Tensor]) -> None:
@@ -32,6 +33,26 @@ def check_simplex(answer: float | None) -> None:
         misconceptions=SIMPLEX_MISCONCEPTIONS,
         right="So a tolerance of 1 leaves room for a uniformity of 2.2: the sphere does not force the trade (G5).",
         tolerance=0.005,
+    )
+
+
+def check_luck(answer: float | None) -> None:
+    """Check the chance that three runs all lie above three others if the six orders are a matter of luck."""
+    check_number(
+        answer,
+        correct=1 / math.comb(6, 3),
+        misconceptions=LUCK_MISCONCEPTIONS,
+        right="So three seeds a side can never say more than 1 in 20. With five a side it is 1 in 252.",
+    )
+
+
+def check_rate(answer: float | None) -> None:
+    """Check the learning rate at tau = 0.05 that keeps its product with the push as at tau = 0.2 with 0.12."""
+    check_number(
+        answer,
+        correct=RATE * COLD / WARM,
+        misconceptions=RATE_MISCONCEPTIONS,
+        right="Rate over temperature stays at 0.6. The runs in proportion to the temperature were trained so.",
     )
 
 
@@ -102,4 +123,27 @@ SIMPLEX_MISCONCEPTIONS = {
         _simplex(exponent=4.0)
     ),
     "You took the squared distance without t = 2 in the exponent.": _simplex(exponent=2 * (1 - APART)),
+}
+
+LUCK_MISCONCEPTIONS = {
+    "That counts both temperatures on top. The question names the one that is.": 2 / 20,
+    "You compared three pairs of runs, a coin each. But every run of one side must beat every run of the other.": 1 / 8,
+    "You took nine pairs of runs for nine coins. They hang together: if one run beats a second and that a third, the "
+    "first beats the third too.": 1 / 512,
+    "That is the chance of one order of all six. Within a side the order does not matter: 3! times 3! orders count.": (
+        1 / math.factorial(6)
+    ),
+    "The order among the top three does not matter: it can be had in 3! ways.": 1 / (6 * 5 * 4),
+    "That is the chance that one run is the best of six. Then its two companions must follow.": 1 / 6,
+    "Give a share from 0 to 1, not a percentage.": 5.0,
+}
+
+RATE_MISCONCEPTIONS = {
+    "You went the wrong way. The push is four times as large at 0.05, so the rate must shrink.": RATE * WARM / COLD,
+    "At an equal rate the steps are four times as large at 0.05, because the push is.": RATE,
+    "You took the root. The push grows in proportion to 1 / tau itself.": RATE * (COLD / WARM) ** 0.5,
+    "You took the square. The push grows in proportion to 1 / tau, once.": RATE * (COLD / WARM) ** 2,
+    "You multiplied rate and temperature. It is their ratio that must stay.": RATE * COLD,
+    "That is the ratio 0.12 / 0.2, which is to stay. Multiply it by the new temperature.": RATE / WARM,
+    "That is by how much the rate must shrink. Give the rate.": COLD / WARM,
 }
