@@ -5,6 +5,9 @@ import json
 import os
 import re
 import signal
+import subprocess
+import sys
+from collections.abc import Callable
 from threading import Thread
 from types import SimpleNamespace
 
@@ -91,6 +94,26 @@ def test_a_killed_sweep_is_taken_over_at_once(root, undisturbed):
     wait_until(lambda: not is_alive(process.pid))
 
 
+# A worker that has done with one run and waits for another, and the process that started it.
+IDLE_WORKER = """
+import os, time
+from contrastlab import plans, runs
+print(runs.attempt(plans.plans("tiny")[0], False, os.getppid()).end, os.getpid(), flush=True)
+time.sleep(600)
+"""
+ITS_SWEEP = "import subprocess, sys; subprocess.run([sys.executable, '-c', sys.argv[1]])"
+
+
+def test_a_worker_between_two_runs_ends_with_its_sweep(root):
+    command = [sys.executable, "-c", ITS_SWEEP, IDLE_WORKER]
+    process = subprocess.Popen(command, cwd=root, stdout=subprocess.PIPE, text=True)
+    end, worker = process.stdout.readline().split()
+    assert end == "done" and is_there(int(worker))
+    process.kill()
+    process.communicate()
+    wait_until(lambda: not is_there(int(worker)), seconds=60)
+
+
 def test_two_sweeps_on_one_folder_share_the_runs(root, undisturbed):
     both = [start(root, jobs=1), start(root, jobs=1)]
     said = [process.communicate()[0] for process in both]
@@ -121,8 +144,13 @@ def test_a_full_disk_ends_a_sweep_with_its_finished_runs_whole(root, undisturbed
 
 def is_alive(group: int) -> bool:
     """Whether a process of the group is left."""
+    return is_there(group, os.killpg)
+
+
+def is_there(process: int, kill: Callable[[int, int], None] = os.kill) -> bool:
+    """Whether the process is left."""
     try:
-        os.killpg(group, 0)
+        kill(process, 0)
     except ProcessLookupError:
         return False
     return True

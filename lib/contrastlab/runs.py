@@ -2,9 +2,11 @@
 
 import os
 import platform
+import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
 from importlib.metadata import version
 from typing import Literal
 
@@ -16,6 +18,7 @@ from .files import ensure_writable
 from .plans import Plan, as_json
 from .train import Trained, pick_device, train
 
+_AT_WORK = threading.Lock()  # held while a run is under way in this process
 KEPT_EMBEDDINGS = 2000  # of a run that keeps them, those of so many test images
 
 
@@ -37,12 +40,14 @@ def attempt(plan: Plan, wait: bool = False, sweep: int | None = None) -> Outcome
 
     Two processes never do the same run: the one that comes second returns at once or, with wait, once the first has
     ended. The operating system frees the lock of a process that dies, so none has ever to be removed.
-    sweep: process id of the sweep. If that started this process, this one ends soon after the sweep has died.
+    sweep: process id of the sweep. If that started this process, this one ends soon after the sweep has died: after the
+    epoch that it is at, or at once between two runs.
     """
-    parent = sweep if os.getppid() == sweep else None  # None on a cluster, and in the sweep's own process
+    parent = _parent(sweep)
+    _end_without(parent)
     try:
         ensure_writable(plan.lock.parent)
-        with FileLock(plan.lock, timeout=-1 if wait else 0):
+        with _AT_WORK, FileLock(plan.lock, timeout=-1 if wait else 0):
             return Outcome(plan.name, "found", "recorded already") if plan.is_recorded() else _done(plan, parent)
     except Timeout:  # the lock's own
         return Outcome(plan.name, "elsewhere")
@@ -63,6 +68,22 @@ def _done(plan: Plan, parent: int | None) -> Outcome:
     numbers = ", ".join(f"{name.replace('_', ' ')} {record['metrics'][name]:.3g}" for name in shown)
     text = f"{record['seconds']['train']:.0f} s, {numbers}"
     return Outcome(plan.name, "done", text, len(epochs) * record["data"]["train"])
+
+
+@cache
+def _parent(sweep: int | None) -> int | None:
+    """The sweep, if it started this process, which then does not outlive it; None elsewhere, as on a cluster."""
+    if os.getppid() != sweep:
+        return None
+    threading.Thread(target=_end_idle_without, args=(sweep,), daemon=True).start()
+    return sweep
+
+
+def _end_idle_without(parent: int) -> None:
+    while os.getppid() == parent:
+        time.sleep(1)
+    with _AT_WORK:  # a run under way ends at its next epoch, which is saved first
+        os._exit(1)
 
 
 def _end_without(parent: int | None) -> None:
