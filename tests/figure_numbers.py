@@ -13,14 +13,19 @@ NAMES = ("r", "entropy", "effective", "interval")
 
 def library_numbers(s: list[float], tau: float) -> dict[str, object]:
     """By contrastlab.hardness in float64."""
-    s_neg = torch.tensor([s], dtype=torch.float64)
+    return {name: values[0] for name, values in library_numbers_of([s], tau).items()}
+
+
+def library_numbers_of(rows: list[list[float]], tau: float) -> dict[str, list]:
+    """The same of many anchors at one temperature, whose similarities are the rows."""
+    s_neg = torch.tensor(rows, dtype=torch.float64)
     functions = (
         hardness.relative_penalty,
         hardness.penalty_entropy,
         hardness.effective_negatives,
         hardness.penalty_interval,
     )
-    return {name: function(s_neg, tau)[0].tolist() for name, function in zip(NAMES, functions, strict=True)}
+    return {name: function(s_neg, tau).tolist() for name, function in zip(NAMES, functions, strict=True)}
 
 
 def shown_numbers(root) -> dict[str, object]:

@@ -153,4 +153,4 @@ def test_still_picture_stays_in_its_frame(tau, similarities):
     assert "nan" not in markup.partition("data-model")[0] + markup.partition("<svg")[2]
     dots = re.findall(r"M(-?[\d.]+) (-?[\d.]+)h0", markup)
     assert dots
-    assert all(62 <= float(x) <= 628 and 26 <= float(y) <= 242 for x, y in dots)
+    assert all(62 <= float(x) <= 628 and 42 <= float(y) <= 258 for x, y in dots)

@@ -15,7 +15,8 @@ import pytest
 from contrastlab import widgets
 from contrastlab.figures import tau_colour
 from contrastlab.widgets import TemperatureFigure
-from figure_numbers import assert_same_numbers, library_numbers, shown_numbers
+from figure_numbers import assert_same_numbers, library_numbers, library_numbers_of, shown_numbers
+from figure_pages import lay_out, write_page
 
 PACKAGE = Path(widgets.__file__).parents[1]
 
@@ -23,21 +24,12 @@ PACKAGE = Path(widgets.__file__).parents[1]
 @pytest.fixture(scope="module")
 def pages(serve, tmp_path_factory) -> str:
     """The address of a folder that is laid out as the site: a page with the figure, its module and the mounter."""
-    folder = tmp_path_factory.mktemp("pages")
-    (folder / "_static" / "widgets").mkdir(parents=True)
-    shutil.copy(PACKAGE / "site" / "static" / "mount.js", folder / "_static")
-    shutil.copy(PACKAGE / "widgets" / "temperature.mjs", folder / "_static" / "widgets")
+    folder = lay_out(tmp_path_factory.mktemp("pages"))
     twin = TemperatureFigure()._repr_mimebundle_()[0]["text/html"]
     write_page(folder / "figure.html", twin)
     write_page(folder / "broken.html", twin.replace("temperature.mjs", "missing.mjs"))
     write_page(folder / "blank.html", "")
     return serve(folder)
-
-
-def write_page(path: Path, body: str) -> None:
-    head = '<!doctype html><html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width">'
-    icon = '<link rel="icon" href="data:,"><title>figure</title>'
-    path.write_text(f'{head}{icon}{body}<script type="module" src="_static/mount.js"></script>', encoding="utf-8")
 
 
 @pytest.fixture
@@ -48,36 +40,38 @@ def figure_page(visit, pages):
     assert not faults
 
 
-def random_cases() -> list[dict[str, object]]:
-    """2,000 cases over the slider's range: many K, ties, one negative, and both ends of tau."""
+def random_groups() -> list[dict[str, object]]:
+    """Over 10,000 anchors over the slider's range: many K, ties, one negative, and both ends of tau."""
     random = np.random.default_rng(0)
-    cases = [{"s": s, "tau": tau} for tau in (0.01, 10.0) for s in ([0.3], [1.0], [0.5] * 20, [0.9, 0.9, -0.2])]
-    while len(cases) < 2000:
-        s = random.uniform(-1, 1, random.integers(1, 40))
+    edges = ([[0.3], [1.0]], [[0.5] * 20], [[0.9, 0.9, -0.2]])
+    groups = [{"rows": rows, "tau": tau} for tau in (0.01, 10.0) for rows in edges]
+    for tau in 10 ** random.uniform(-2, 1, 500):
+        rows = random.uniform(-1, 1, (20, random.integers(1, 40)))
         if random.random() < 0.3:
-            s = s.round(1)  # ties
-        cases.append({"s": s.tolist(), "tau": float(10 ** random.uniform(-2, 1))})
-    return cases
+            rows = rows.round(1)  # ties
+        groups.append({"rows": rows.tolist(), "tau": float(tau)})
+    return groups
 
 
 @pytest.mark.browser
 def test_functions_in_javascript_equal_the_library(visit, pages):
-    cases = random_cases()
+    groups = random_groups()
     page, _ = visit(f"{pages}/blank.html")
     found = page.evaluate(
-        """async (cases) => {
+        """async (groups) => {
           const { relativePenalty, entropy, effectiveNegatives, penaltyInterval } =
-            await import("/_static/widgets/temperature.mjs");
-          return cases.map(({ s, tau }) => {
-            const r = relativePenalty(s, tau);
-            return { r, entropy: entropy(r), effective: effectiveNegatives(r), interval: penaltyInterval(s, r, 0.95) };
+            await import("/_static/widgets/mathematics.mjs");
+          return groups.map(({ rows, tau }) => {
+            const r = rows.map((s) => relativePenalty(s, tau));
+            return { r, entropy: r.map(entropy), effective: r.map(effectiveNegatives),
+                     interval: rows.map((s, i) => penaltyInterval(s, r[i], 0.95)) };
           });
         }""",
-        cases,
+        groups,
     )
-    assert len(found) == 2000
-    for case, numbers in zip(cases, found, strict=True):
-        assert_same_numbers(numbers, library_numbers(case["s"], case["tau"]))
+    assert sum(len(numbers["r"]) for numbers in found) >= 10_000
+    for group, numbers in zip(groups, found, strict=True):
+        assert_same_numbers(numbers, library_numbers_of(group["rows"], group["tau"]))
 
 
 @pytest.mark.browser
@@ -86,7 +80,7 @@ def test_colour_in_javascript_is_the_books(visit, pages):
     page, _ = visit(f"{pages}/blank.html")
     found = page.evaluate(
         """async ([taus, colours]) => {
-          const { tauColour } = await import("/_static/widgets/temperature.mjs");
+          const { tauColour } = await import("/_static/widgets/common.mjs");
           return taus.map((tau) => tauColour(tau, colours));
         }""",
         [taus, TemperatureFigure().colours],

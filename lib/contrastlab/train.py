@@ -40,12 +40,14 @@ def train(
     checkpoint: Path | None = None,
     progress: bool = True,
     after_epoch: Callable[[int, Trained], None] | None = None,
+    after_step: Callable[[], None] | None = None,
     compile: bool = False,
 ) -> Trained:
     """Train an encoder on the images and return it. Same config, images, machine and thread count: same result.
 
     device: None picks CUDA, then MPS, then the CPU. checkpoint: a .safetensors file that is written after every epoch
     and, if it is there already, continued from. after_epoch: called with the epochs done and the run so far.
+    after_step: called after each step; what either of the two raises ends the training.
     compile: whether torch.compile makes the encoder's passes faster, after a first epoch that takes a minute longer;
     it rounds differently. Raises CompilerMissing where it cannot.
     Where several processes train together (distributed.py), all of them call this with the same arguments. They share
@@ -65,7 +67,7 @@ def train(
     distributed.check_same(str(done).encode(), "a checkpoint of another epoch")
     with _progress_bar(len(images), done, config.epochs, progress and distributed.number() == 0) as bar:
         for epoch in range(done, config.epochs):
-            run.epoch(epoch, bar)
+            run.epoch(epoch, bar, after_step)
             if checkpoint is not None:
                 run.save(Path(checkpoint), epoch + 1)
             if after_epoch is not None:
@@ -94,7 +96,7 @@ class _Run:
         )
         self.loss = loss_function(config)
 
-    def epoch(self, epoch: int, bar: tqdm) -> None:
+    def epoch(self, epoch: int, bar: tqdm, after_step: Callable[[], None] | None = None) -> None:
         """One pass over the images in a random order. Everything random in it follows from (seed, epoch)."""
         self.trained.encoder.train()
         generator = torch.Generator(self.device).manual_seed(1_000_003 * self.config.seed + epoch)
@@ -109,6 +111,8 @@ class _Run:
             bar.update(len(batch))
             if step % 20 == 0:
                 bar.set_postfix(loss=f"{loss.item():.3f}")
+            if after_step is not None:
+                after_step()
         distributed.average_statistics(self.trained.encoder)
         mean_loss = distributed.average(total / len(batches)).item()
         if not math.isfinite(mean_loss):

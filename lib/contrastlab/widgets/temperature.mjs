@@ -1,55 +1,13 @@
 // The share of the push that each negative takes, as the temperature moves: the relative penalty r of Eq. 5.
 // One file for every host: Jupyter mounts it through anywidget, the website through mount.js.
 
-const [TAU_MIN, TAU_MAX] = [0.01, 10];
-const BUTTON_RATIO = 10 ** 0.1; // ten presses a decade
+import {
+  announcer, baseStyle, keepDrawn, node, percent, place, rounded, showSentences, tauColour, tauControl, TAU_CONTROLS,
+} from "./common.mjs";
+import { effectiveNegatives, entropy, hardestFirst, penaltyInterval, relativePenalty } from "./mathematics.mjs";
+
 const SHARE = 0.95; // of the push, for the shaded interval
-const ANNOUNCE_AFTER = 600; // ms of rest before a screen reader hears the numbers
 const GOAL = 0.5;
-const SLIDER_KEYS = /^(Arrow|Page|Home|End)/;
-
-export function relativePenalty(s, tau) {
-  const hardest = s.reduce((a, b) => Math.max(a, b), -Infinity);
-  const weight = s.map((x) => Math.exp((x - hardest) / tau)); // shifted by the maximum: never overflows
-  const sum = weight.reduce((a, b) => a + b, 0);
-  return weight.map((w) => w / sum);
-}
-
-export function entropy(r) {
-  return r.reduce((H, share) => (share > 0 ? H - share * Math.log(share) : H), 0);
-}
-
-export function effectiveNegatives(r) {
-  return Math.exp(entropy(r));
-}
-
-export function penaltyInterval(s, r, share = SHARE) {
-  const lowestFirst = hardestFirst(s).reverse();
-  let lowest = lowestFirst[0];
-  let below = 0;
-  for (const j of lowestFirst) {
-    if (below > (1 - share) * (1 + 1e-6)) break; // the same sum and rounding margin as contrastlab.hardness
-    lowest = j;
-    below += r[j];
-  }
-  return s[lowest];
-}
-
-// colours: [tau, "#rrggbb"] pairs, tau ascending; between two of them the colour is mixed evenly over log tau.
-export function tauColour(tau, colours) {
-  if (!colours.length) return "currentColor";
-  const above = colours.findIndex(([stop]) => stop >= tau);
-  if (above <= 0) return colours.at(above)[1]; // at(0) is the coldest; at(-1), none above, the warmest
-  const [[low, from], [high, to]] = [colours[above - 1], colours[above]];
-  const part = Math.log(tau / low) / Math.log(high / low);
-  const channel = (hex, i) => parseInt(hex.slice(1 + 2 * i, 3 + 2 * i), 16);
-  const mixed = [0, 1, 2].map((i) => Math.round(channel(from, i) + part * (channel(to, i) - channel(from, i))));
-  return "#" + mixed.map((value) => value.toString(16).padStart(2, "0")).join("");
-}
-
-function hardestFirst(s) {
-  return s.map((_, j) => j).sort((a, b) => s[b] - s[a]);
-}
 
 function readModel(model) {
   const s = model.get("similarities");
@@ -59,12 +17,9 @@ function readModel(model) {
   return {
     s, tau, r, order, K: s.length, labels: model.get("labels") ?? [],
     colour: tauColour(tau, model.get("colours") ?? []),
-    entropy: entropy(r), effective: effectiveNegatives(r), interval: penaltyInterval(s, r), largest: r[order[0]],
+    entropy: entropy(r), effective: effectiveNegatives(r), interval: penaltyInterval(s, r, SHARE), largest: r[order[0]],
   };
 }
-
-const percent = (share) => `${Number((100 * share).toPrecision(2))}\u00a0%`; // a space that does not break
-const rounded = (x) => x.toFixed(2).replace("-", "−");
 
 function sentences({ tau, K, effective, entropy, interval, largest, labels, order }) {
   const name = labels[order[0]] ? ` (${labels[order[0]]})` : "";
@@ -77,17 +32,11 @@ function sentences({ tau, K, effective, entropy, interval, largest, labels, orde
   ];
 }
 
-function node(parent, tag, attributes, text) {
-  const element = document.createElementNS("http://www.w3.org/2000/svg", tag);
-  for (const [name, value] of Object.entries(attributes)) element.setAttribute(name, value);
-  if (text !== undefined) element.textContent = text;
-  parent.append(element);
-  return element;
-}
-
-const LEFT = 62, RIGHT = 12, TOP = 26, PLOT = 216, STRIP_TOP = 316, STRIP = 26, HEIGHT = 366;
+const LEFT = 62, RIGHT = 12, TOP = 42, PLOT = 216, STRIP_TOP = 332, STRIP = 26, HEIGHT = 382;
+const [TITLE_ROW, BRACKET_ROW, LIMIT_ROW] = [12, 17, 33]; // above the plot
 const DECADES_BELOW_EVEN = 3;
 const DOT = 4; // its radius with the outline
+const NAME_WIDTH = 160; // of the limit's name, about
 
 // Pixel coordinates: x of a similarity, y of a share (logarithmic), and the lowest power of ten shown.
 function scales(K, width) {
@@ -100,72 +49,102 @@ function scales(K, width) {
   };
 }
 
-function drawAxes(svg, { floor, right, bottom, wide, x, y }) {
+function drawAxes(svg, { floor, right, bottom, wide, x, y }, { s }) {
   for (let power = floor; power <= 0; power++) {
     const height = y(10 ** power);
     node(svg, "line", { x1: LEFT, x2: right, y1: height, y2: height, class: "grid" });
-    node(svg, "text", { x: LEFT - 8, y: height + 4, "text-anchor": "end" }, `${Number((10 ** (power + 2)).toPrecision(1))} %`);
+    const share = `${Number((10 ** (power + 2)).toPrecision(1))} %`;
+    node(svg, "text", { x: LEFT - 8, y: height + 4, "text-anchor": "end" }, share);
   }
   for (const s of [-1, -0.5, 0, 0.5, 1]) {
     node(svg, "line", { x1: x(s), x2: x(s), y1: bottom, y2: bottom + 5, class: "axis" });
     node(svg, "text", { x: x(s), y: bottom + 18, "text-anchor": s === 1 ? "end" : "middle" }, `${s}`.replace("-", "−"));
   }
-  node(svg, "text", { x: 4, y: 13 }, "share of the push r, log scale");
-  node(svg, "text", { x: LEFT + wide / 2, y: bottom + 36, "text-anchor": "middle" }, "similarity s of the negative to the anchor");
+  node(svg, "path", { d: s.map((each) => `M${x(each).toFixed(1)} ${bottom}v-6`).join(""), class: "rug" });
+  node(svg, "text", { x: 4, y: TITLE_ROW }, "share of the push r, log scale");
+  node(svg, "text", { x: right, y: TITLE_ROW, "text-anchor": "end" }, "95 % of the push");
+  const title = "similarity s of the negative to the anchor";
+  node(svg, "text", { x: LEFT + wide / 2, y: bottom + 36, "text-anchor": "middle" }, title);
 }
 
-function drawReferences(svg, { right, y }, K) {
-  const line = (height) => node(svg, "line", { x1: LEFT, x2: right, y1: height, y2: height, class: "reference" });
-  const half = y(0.5), even = y(1 / K);
-  line(half);
-  node(svg, "text", { x: LEFT + 6, y: half - 5 }, "half the push");
+// Half the push, and where the shares go: to an even one as the temperature rises, to the hardest as it falls to 0.
+function drawReferences(svg, scale, { K, s, order }) {
+  const { right, x, y } = scale, half = y(0.5), even = y(1 / K);
+  const away = x(s[order[0]]) > LEFT + NAME_WIDTH ? { x: LEFT + 6 } : { x: right, "text-anchor": "end" };
+  const line = (height, at, text) => {
+    node(svg, "line", { x1: LEFT, x2: right, y1: height, y2: height, class: "reference" });
+    node(svg, "text", { ...away, y: at }, text);
+  };
+  line(half, half - 5, "half the push");
   if (K === 1) return;
-  line(even);
   const below = even - half < 14; // for two or three negatives, where above would lie on the other text
-  node(svg, "text", { x: LEFT + 6, y: below ? even + 14 : even - 5 }, `even share, 1/K = ${percent(1 / K)}`);
+  line(even, below ? even + 14 : even - 5, `τ → ∞: even share, 1/K = ${percent(1 / K)}`);
+  drawColdLimit(svg, scale, s, s[order[0]]);
 }
 
-function drawInterval(svg, { x, bottom, right }, { s, interval, order, colour }) {
-  const from = x(interval) - DOT, to = x(s[order[0]]) + DOT; // so that a single negative has a band too
-  node(svg, "rect", { x: from, y: TOP, width: to - from, height: PLOT, fill: colour, class: "interval" });
-  node(svg, "path", { d: `M${from} ${TOP - 5}V${bottom}M${from} ${TOP - 5}H${to}v5`, class: "edge" });
-  node(svg, "text", { x: right, y: 13, "text-anchor": "end" }, "95 % of the push");
+function drawColdLimit(svg, { bottom, x, y }, s, hardest) {
+  const at = x(hardest), ties = s.filter((each) => each === hardest).length;
+  const name = ties === 1 ? "all on the hardest" : `1/${ties} on each of the ${ties} hardest`;
+  const beside = at > LEFT + NAME_WIDTH ? { x: at - 10, "text-anchor": "end" } : { x: at + 10 };
+  node(svg, "line", { x1: at, x2: at, y1: bottom, y2: y(1 / ties), class: "reference" });
+  node(svg, "circle", { cx: at, cy: y(1 / ties), r: 2 * DOT, class: "limit" });
+  node(svg, "text", { ...beside, y: LIMIT_ROW }, `τ → 0: ${name}`);
 }
 
-function drawNegatives(svg, { floor, bottom, x, y }, { s, r, order, labels, colour }) {
-  const rug = s.map((similarity) => `M${x(similarity).toFixed(1)} ${bottom}v-6`).join("");
-  node(svg, "path", { d: rug, class: "rug" });
+function drawStrip(svg, { wide }) {
+  node(svg, "text", { x: 4, y: STRIP_TOP - 8 }, "the whole push, shared out: hardest negative first");
+  node(svg, "rect", { x: LEFT, y: STRIP_TOP, width: wide, height: STRIP, class: "frame" });
+  for (const [part, text] of [[0, "0"], [0.5, "half"], [1, "100 %"]]) {
+    const at = LEFT + part * wide;
+    const from = STRIP_TOP - (part === 0.5 ? 5 : 0);
+    node(svg, "line", { x1: at, x2: at, y1: from, y2: STRIP_TOP + STRIP + 5, class: "axis" });
+    node(svg, "text", { x: at, y: STRIP_TOP + STRIP + 18, "text-anchor": part === 1 ? "end" : "middle" }, text);
+  }
+}
+
+// The nodes that move with the temperature, made once, in the order in which they cover each other.
+function movingParts(svg) {
+  const group = node(svg, "g", {});
+  const made = (tag, name) => node(group, tag, { class: name });
+  return {
+    interval: made("rect", "interval"), edge: made("path", "edge"), curve: made("polyline", "curve"),
+    halo: made("path", "dots halo"), dots: made("path", "dots"), names: made("g", "names"),
+    rest: made("rect", "rest"), first: made("rect", "first"), seam: made("path", "seam"),
+  };
+}
+
+function moveInterval({ interval, edge }, { x, bottom }, { s, interval: lowest, order, colour }) {
+  const from = x(lowest) - DOT, to = x(s[order[0]]) + DOT; // so that a single negative has a band too
+  place(interval, { x: from, y: TOP, width: to - from, height: PLOT, fill: colour });
+  place(edge, { d: `M${from} ${TOP}V${bottom}M${from} ${BRACKET_ROW + 5}v-5H${to}v5` });
+}
+
+function moveNegatives({ curve, halo, dots, names }, { floor, x, y }, { s, r, order, labels, colour }) {
   const seen = order.filter((j) => r[j] >= 10 ** floor);
   const points = seen.map((j) => [x(s[j]).toFixed(1), y(r[j]).toFixed(1)]);
-  node(svg, "polyline", { points: points.join(" "), class: "curve" });
-  const dots = points.map(([px, py]) => `M${px} ${py}h0`).join("");
-  node(svg, "path", { d: dots, class: "dots halo" });
-  node(svg, "path", { d: dots, class: "dots", stroke: colour });
-  drawLabels(svg, seen.map((j) => labels[j]), points);
+  const d = points.map(([px, py]) => `M${px} ${py}h0`).join("");
+  place(curve, { points: points.join(" ") });
+  place(halo, { d });
+  place(dots, { d, stroke: colour });
+  if (labels.length || names.firstChild) drawLabels(names, seen.map((j) => labels[j]), points);
 }
 
-function drawLabels(svg, texts, points) {
+function drawLabels(names, texts, points) {
+  names.replaceChildren();
   let free = -Infinity; // texts go down the curve, hardest first, and skip where they would collide
   texts.forEach((text, i) => {
     const [px, py] = points[i].map(Number);
     if (!text || py < free) return;
-    node(svg, "text", { x: px - 9, y: py - 3, "text-anchor": "end", class: "name" }, text);
+    node(names, "text", { x: px - 9, y: py - 3, "text-anchor": "end" }, text);
     free = py + 15;
   });
 }
 
-function drawStrip(svg, { wide }, { r, order, colour }) {
-  node(svg, "text", { x: 4, y: STRIP_TOP - 8 }, "the whole push, shared out: hardest negative first");
+function moveStrip({ rest, first, seam }, { wide }, { r, order, colour }) {
   const strip = { x: LEFT, y: STRIP_TOP, height: STRIP, fill: colour };
-  node(svg, "rect", { ...strip, width: wide, class: "rest" });
-  node(svg, "rect", { ...strip, width: wide * r[order[0]] });
-  node(svg, "path", { d: seams(order.map((j) => wide * r[j])), class: "seam" });
-  node(svg, "rect", { x: LEFT, y: STRIP_TOP, width: wide, height: STRIP, class: "frame" });
-  for (const [part, text] of [[0, "0"], [0.5, "half"], [1, "100 %"]]) {
-    const at = LEFT + part * wide;
-    node(svg, "line", { x1: at, x2: at, y1: STRIP_TOP - (part === 0.5 ? 5 : 0), y2: STRIP_TOP + STRIP + 5, class: "axis" });
-    node(svg, "text", { x: at, y: STRIP_TOP + STRIP + 18, "text-anchor": part === 1 ? "end" : "middle" }, text);
-  }
+  place(rest, { ...strip, width: wide });
+  place(first, { ...strip, width: wide * r[order[0]] });
+  place(seam, { d: seams(order.map((j) => wide * r[j])) });
 }
 
 // A line between neighbours of the strip, left out where it would come so near the last one that they blur.
@@ -180,47 +159,30 @@ function seams(widths) {
   return d;
 }
 
-function drawPicture(svg, state, width) {
-  const scale = scales(state.K, width);
-  svg.setAttribute("viewBox", `0 0 ${width} ${HEIGHT}`);
-  svg.replaceChildren();
-  drawAxes(svg, scale);
-  drawInterval(svg, scale, state);
-  drawReferences(svg, scale, state.K);
-  drawNegatives(svg, scale, state);
-  drawStrip(svg, scale, state);
+// A function that draws a state at a width. What no temperature moves stays as long as width and similarities do.
+function pictureOn(svg) {
+  let drawnWidth, drawnFor, scale, parts;
+  return (state, width) => {
+    if (width !== drawnWidth || state.s !== drawnFor) {
+      [drawnWidth, drawnFor, scale] = [width, state.s, scales(state.K, width)];
+      svg.setAttribute("viewBox", `0 0 ${width} ${HEIGHT}`);
+      svg.replaceChildren();
+      parts = movingParts(svg);
+      drawAxes(svg, scale, state);
+      drawReferences(svg, scale, state);
+      drawStrip(svg, scale);
+    }
+    moveInterval(parts, scale, state);
+    moveNegatives(parts, scale, state);
+    moveStrip(parts, scale, state);
+  };
 }
 
-const TRACK = "color-mix(in srgb, currentColor 40%, transparent)";
-const THUMB = "width: 24px; height: 24px; border: 2px solid currentColor; border-radius: 50%; background: var(--tau-colour);";
-
-// Lines and texts are in currentColor, and what carries the temperature's colour is outlined in it: both the deepest
-// blue and the palest orange stay visible on a light and on a dark page.
-const STYLE = `
+const TEMPERATURE_STYLE = `
 .contrastlab-temperature {
-  color: var(--jp-content-font-color1, inherit); max-width: 760px; min-width: 0; font-size: 15px; line-height: 1.45;
-  & p { margin: 0 0 .5em; }
-  & .task { font-weight: 600; }
-  &[data-reached="true"] .task::after { content: " Reached."; }
-  & .controls { display: grid; grid-template-columns: auto 1fr auto; gap: 0 .8em; align-items: center; }
-  & button {
-    width: 40px; height: 40px; padding: 0; border: 1px solid currentColor; border-radius: 6px; background: none;
-    color: inherit; font: inherit; font-size: 20px; line-height: 1; cursor: pointer; touch-action: manipulation;
+  & :is(.grid, .axis, .reference, .limit, .edge, .rug, .curve, .halo, .seam, .frame) {
+    stroke: currentColor; fill: none;
   }
-  & input {
-    appearance: none; width: 100%; min-width: 0; height: 40px; margin: 0; background: none; color: inherit;
-    cursor: pointer; touch-action: pan-y;
-  }
-  & input::-webkit-slider-runnable-track { height: 4px; border-radius: 2px; background: ${TRACK}; }
-  & input::-moz-range-track { height: 4px; border-radius: 2px; background: ${TRACK}; }
-  & input::-webkit-slider-thumb { appearance: none; margin-top: -10px; ${THUMB} }
-  & input::-moz-range-thumb { ${THUMB} }
-  & :is(button, input):focus-visible { outline: 3px solid currentColor; outline-offset: 2px; border-radius: 6px; }
-  & .ticks { grid-column: 2; position: relative; height: 1.5em; margin: 0 12px; font-size: 12px; }
-  & .ticks span { position: absolute; transform: translateX(-50%); }
-  & svg { display: block; width: 100%; height: auto; margin: .6em 0; overflow: visible; font-size: 12px; }
-  & svg text { fill: currentColor; }
-  & :is(.grid, .axis, .reference, .edge, .rug, .curve, .halo, .seam, .frame) { stroke: currentColor; fill: none; }
   & .grid { opacity: .13; }
   & .reference { stroke-dasharray: 5 4; opacity: .75; }
   & .interval { opacity: .2; }
@@ -231,41 +193,24 @@ const STYLE = `
   & .halo { stroke-width: 8; }
   & .rest { opacity: .45; }
   & .seam { opacity: .7; }
-  & .numbers { display: flex; flex-wrap: wrap; gap: .1em 1.4em; font-variant-numeric: tabular-nums; }
-  & .spoken { position: absolute; width: 1px; height: 1px; overflow: hidden; clip-path: inset(50%); white-space: nowrap; }
 }
 `;
 
-const TICKS = ["0.01", "0.1", "1", "10"].map((tau, i) => `<span style="left: ${(100 * i) / 3}%">${tau}</span>`).join("");
-
 const TEMPLATE = `
-<style>${STYLE}</style>
+<style>${baseStyle("temperature")}${TEMPERATURE_STYLE}</style>
 <p class="task">Lower the temperature until one negative takes half the push.</p>
-<div class="controls">
-  <button type="button" aria-label="lower temperature">−</button>
-  <input type="range" min="${Math.log10(TAU_MIN)}" max="${Math.log10(TAU_MAX)}" step="0.01" aria-label="temperature tau">
-  <button type="button" aria-label="higher temperature">+</button>
-  <div class="ticks" aria-hidden="true">${TICKS}</div>
-</div>
+${TAU_CONTROLS}
 <svg role="img"></svg>
 <p class="numbers" aria-hidden="true"></p>
 <p class="spoken" role="status" aria-live="polite" aria-atomic="true"></p>
 `;
 
-function show(root, state) {
+function show(root, picture, state, width) {
   const texts = sentences(state);
-  root.querySelector(".numbers").replaceChildren(...texts.map((text) => {
-    const span = document.createElement("span");
-    span.textContent = text;
-    return span;
-  }));
-  const slider = root.querySelector("input");
-  slider.value = Math.log10(state.tau);
-  root.style.setProperty("--tau-colour", state.colour);
-  slider.setAttribute("aria-valuetext", state.tau.toPrecision(3));
-  const svg = root.querySelector("svg");
-  svg.setAttribute("aria-label", `Share of the push of each negative against its similarity: ${texts.join(", ")}.`);
-  drawPicture(svg, state, Math.max(280, root.clientWidth || 640));
+  showSentences(root, texts);
+  const label = `Share of the push of each negative against its similarity: ${texts.join(", ")}.`;
+  place(root.querySelector("svg"), { "aria-label": label });
+  picture(state, Math.max(280, width || 640));
   const { tau, entropy, effective, interval, r, largest } = state;
   Object.assign(root.dataset, { reached: largest >= GOAL, tau, entropy, effective, interval, r: JSON.stringify(r) });
   return texts.join(", ").replace("τ", "tau");
@@ -276,47 +221,21 @@ function render({ model, el }) {
   root.className = "contrastlab-temperature";
   root.innerHTML = TEMPLATE;
   el.append(root);
-  const spoken = root.querySelector(".spoken");
-  let waiting, frame, width;
-
-  const draw = () => {
-    const text = show(root, readModel(model));
-    spoken.textContent ||= text; // what is there from the start is not announced
-    clearTimeout(waiting);
-    if (text !== spoken.textContent) waiting = setTimeout(() => { spoken.textContent = text; }, ANNOUNCE_AFTER);
-  };
-  const move = (tau) => {
-    const within = Math.min(TAU_MAX, Math.max(TAU_MIN, tau));
-    model.set("tau", Number(within.toPrecision(3))); // three digits: what is read is what is computed
-    try { model.save_changes(); } catch { /* a host without a kernel may refuse: the picture is right all the same */ }
+  const say = announcer(root.querySelector(".spoken"));
+  const picture = pictureOn(root.querySelector("svg"));
+  const showTau = tauControl(model, root, () => {
     if (Number(root.dataset.tau) !== model.get("tau")) draw(); // for a host that does not report changes made here
+  });
+  const draw = () => {
+    const width = root.clientWidth; // asked before anything is written, or the browser has to lay out twice
+    const state = readModel(model);
+    showTau(state.tau, state.colour);
+    say(show(root, picture, state, width));
   };
-  const [minus, plus] = root.querySelectorAll("button");
-  const slider = root.querySelector("input");
-  minus.addEventListener("click", () => move(model.get("tau") / BUTTON_RATIO));
-  plus.addEventListener("click", () => move(model.get("tau") * BUTTON_RATIO));
-  slider.addEventListener("input", () => move(10 ** slider.value));
-  slider.addEventListener("keydown", (event) => {
-    if (SLIDER_KEYS.test(event.key)) event.stopPropagation(); // or JupyterLab takes the arrows to walk between cells
-  });
-
-  const events = ["tau", "similarities", "labels", "colours"].map((name) => `change:${name}`);
-  for (const event of events) model.on(event, draw);
-  const observer = new ResizeObserver(() => {
-    if (root.clientWidth === width) return;
-    width = root.clientWidth;
-    cancelAnimationFrame(frame);
-    frame = requestAnimationFrame(draw);
-  });
-  draw();
-  observer.observe(root);
-
+  const end = keepDrawn(model, root, ["tau", "similarities", "labels", "colours"], draw);
   return () => {
-    observer.disconnect();
-    cancelAnimationFrame(frame);
-    clearTimeout(waiting);
-    for (const event of events) try { model.off(event, draw); } catch { /* as above */ }
-    root.remove();
+    say.stop();
+    end();
   };
 }
 

@@ -1,8 +1,5 @@
 """The figure of chapter 4: which negatives take the push, as the temperature moves."""
 
-from pathlib import Path
-
-import anywidget
 import numpy as np
 import torch
 import traitlets
@@ -10,26 +7,16 @@ from torch import Tensor
 
 from .. import hardness
 from ..checks import check_temperature
-from ..figures import TAU_COLDEST, TAU_WARMEST, tau_colour
-from .still import draw_still
-from .twin import figure_twin
+from .figure import Floats, InteractiveFigure
+from .temperature_still import draw_still
 
-MODULE = "temperature.mjs"
 SHARE = 0.95  # of the push, for the shaded interval
-_COLOUR_STOPS = 24
 _EVENLY_SPREAD = [round(float(s), 4) for s in np.linspace(-1, 1, 100)]
 _DECIMALS = 12  # so that another processor's last digit does not change the bytes of a committed notebook
 _ROUNDING = 1e-6  # a cosine computed in float32 may pass 1 by this much
 
 
-class _Floats(traitlets.List):
-    """A list of numbers that also takes a tensor or an array, so that `similarities=s_neg[0]` works."""
-
-    def validate(self, owner: object, value: object) -> object:
-        return super().validate(owner, value.tolist() if hasattr(value, "tolist") else value)
-
-
-class TemperatureFigure(anywidget.AnyWidget):
+class TemperatureFigure(InteractiveFigure):
     """Relative penalty r of K negatives against their similarity, with a slider for tau from 0.01 to 10.
 
     tau: temperature > 0, follows the slider. similarities: K cosines to the anchor, default 100 evenly spread over
@@ -38,12 +25,12 @@ class TemperatureFigure(anywidget.AnyWidget):
     Source: Wang & Liu, CVPR 2021, Eq. 5.
     """
 
-    _esm = Path(__file__).with_name(MODULE)
+    MODULE = "temperature.mjs"
+    STATE = ("tau", "similarities", "labels")
 
     tau = traitlets.Float(0.07).tag(sync=True)
-    similarities = _Floats(traitlets.Float(), default_value=_EVENLY_SPREAD).tag(sync=True)
+    similarities = Floats(traitlets.Float(), default_value=_EVENLY_SPREAD).tag(sync=True)
     labels = traitlets.List(traitlets.Unicode()).tag(sync=True)
-    colours = traitlets.List(read_only=True).tag(sync=True)
 
     @property
     def r(self) -> Tensor:
@@ -68,11 +55,6 @@ class TemperatureFigure(anywidget.AnyWidget):
     @property
     def _s_neg(self) -> Tensor:
         return torch.tensor([self.similarities], dtype=torch.float64)  # (1, K)
-
-    @traitlets.default("colours")
-    def _colours(self) -> list[list[float | str]]:
-        stops = np.geomspace(TAU_COLDEST, TAU_WARMEST, _COLOUR_STOPS)
-        return [[float(f"{tau:.4g}"), tau_colour(tau)] for tau in stops]
 
     @traitlets.validate("tau")
     def _valid_tau(self, proposal: dict) -> float:
@@ -105,7 +87,5 @@ class TemperatureFigure(anywidget.AnyWidget):
     def __repr__(self) -> str:
         return f"TemperatureFigure(tau={self.tau:g}, K={len(self.similarities)})"
 
-    def _repr_mimebundle_(self, **options: object) -> tuple[dict, dict]:
-        data, metadata = super()._repr_mimebundle_(**options)
-        state = {name: getattr(self, name) for name in ("tau", "similarities", "labels", "colours")}
-        return {**data, "text/html": figure_twin(MODULE, state, draw_still(self))}, metadata
+    def still(self) -> str:
+        return draw_still(self)

@@ -8,8 +8,10 @@ from ..figures import tau_colour
 if TYPE_CHECKING:
     from .temperature import TemperatureFigure
 
-WIDTH, HEIGHT = 640, 284
-LEFT, RIGHT, TOP, BOTTOM = 62, 628, 26, 242
+WIDTH, HEIGHT = 640, 300
+LEFT, RIGHT, TOP, BOTTOM = 62, 628, 42, 258
+TITLE_ROW, BRACKET_ROW, LIMIT_ROW = 12, 17, 33  # above the plot
+NAME_WIDTH = 160  # of the limit's name, about
 DECADES_BELOW_EVEN = 3
 DOT = 4  # its radius with the outline
 
@@ -24,7 +26,7 @@ def draw_still(figure: "TemperatureFigure") -> str:
     parts = [
         _axes(floor),
         _interval(figure.interval, max(figure.similarities), colour),
-        _references(len(figure.similarities), floor),
+        _references(figure.similarities, floor),
         _negatives(zip(figure.similarities, figure.r.tolist(), strict=True), floor, colour),
     ]
     numbers = describe(figure)
@@ -75,7 +77,7 @@ def _axes(floor: int) -> str:
     shares = [_text(LEFT - 8, y + 4, f"{10.0 ** (power + 2):g} %", "end") for power, y in heights.items()]
     similarities = [_text(_x(s), BOTTOM + 18, _signed(f"{s:g}"), "middle") for s in (-1, -0.5, 0, 0.5, 1)]
     titles = [
-        _text(4, 13, "share of the push r, log scale"),
+        _text(4, TITLE_ROW, "share of the push r, log scale"),
         _text((LEFT + RIGHT) / 2, BOTTOM + 36, "similarity s of the negative to the anchor", "middle"),
     ]
     return grid + "".join(shares + similarities + titles)
@@ -84,20 +86,35 @@ def _axes(floor: int) -> str:
 def _interval(lowest: float, highest: float, colour: str) -> str:
     start, end = _x(lowest) - DOT, _x(highest) + DOT
     area = f"M{start:g} {TOP}H{end:g}V{BOTTOM}H{start:g}z"
-    bracket = _line(f"M{start:g} {BOTTOM}V{TOP - 5}H{end:g}v5", 'opacity=".75"')
-    return f'<path d="{area}" fill="{colour}" opacity=".2"/>{bracket}' + _text(RIGHT, 13, "95 % of the push", "end")
+    edge = f"M{start:g} {TOP}V{BOTTOM}M{start:g} {BRACKET_ROW + 5}v-5H{end:g}v5"
+    named = _line(edge, 'opacity=".75"') + _text(RIGHT, TITLE_ROW, "95 % of the push", "end")
+    return f'<path d="{area}" fill="{colour}" opacity=".2"/>{named}'
 
 
-def _references(K: int, floor: int) -> str:
+def _references(similarities: list[float], floor: int) -> str:
+    """Half the push, and the two limits: an even share for a large tau, all of it on the hardest for a small one."""
+    K, hardest = len(similarities), max(similarities)
     half, even = _y(0.5, floor), _y(1 / K, floor)
-    dashes = 'stroke-dasharray="5 4" opacity=".75"'
-    named = _line(f"M{LEFT} {half:g}H{RIGHT}", dashes) + _text(LEFT + 6, half - 5, "half the push")
+    away = (LEFT + 6, "start") if _x(hardest) > LEFT + NAME_WIDTH else (RIGHT, "end")
+    named = _reference(f"M{LEFT} {half:g}H{RIGHT}") + _text(away[0], half - 5, "half the push", away[1])
     if K == 1:
         return named
     y = even + 14 if even - half < 14 else even - 5  # below for two or three, where above would lie on the other text
-    return (
-        named + _line(f"M{LEFT} {even:g}H{RIGHT}", dashes) + _text(LEFT + 6, y, f"even share, 1/K = {_percent(1 / K)}")
-    )
+    named += _reference(f"M{LEFT} {even:g}H{RIGHT}")
+    named += _text(away[0], y, f"τ → ∞: even share, 1/K = {_percent(1 / K)}", away[1])
+    return named + _cold_limit(hardest, similarities.count(hardest), floor)
+
+
+def _cold_limit(hardest: float, ties: int, floor: int) -> str:
+    x, y = _x(hardest), _y(1 / ties, floor)
+    name = "all on the hardest" if ties == 1 else f"1/{ties} on each of the {ties} hardest"
+    beside = (x - 10, "end") if x > LEFT + NAME_WIDTH else (x + 10, "start")
+    ring = f'<circle cx="{x:g}" cy="{y:g}" r="{2 * DOT}" fill="none" stroke="currentColor"/>'
+    return _reference(f"M{x:g} {BOTTOM}V{y:g}") + ring + _text(beside[0], LIMIT_ROW, f"τ → 0: {name}", beside[1])
+
+
+def _reference(d: str) -> str:
+    return _line(d, 'stroke-dasharray="5 4" opacity=".75"')
 
 
 def _negatives(pairs: "zip[tuple[float, float]]", floor: int, colour: str) -> str:
