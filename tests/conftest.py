@@ -1,39 +1,15 @@
 """Fixtures that more than one test file needs: a real browser, and pages served from this machine."""
 
-import functools
 import os
-import shutil
-import threading
 from collections.abc import Callable, Iterator
-from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from contextlib import ExitStack
 from pathlib import Path
 from typing import NoReturn
 
 import pytest
 
-CHROMIUM_NAMES = ("chromium", "chromium-browser", "google-chrome")
-CHROMIUM_OPTIONS = (
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-    "--no-first-run",
-)
-NO_PLAYWRIGHT = "Playwright is not installed. To enable the browser tests run `python -m pip install playwright`."
-NO_BROWSER = (
-    "no Chromium found. To enable the browser tests run `python -m playwright install chromium` "
-    "or `apt-get install chromium`, or name yours in CONTRASTLAB_CHROMIUM."
-)
-
-
-def find_chromium(own: Path) -> str | None:
-    """The browser to drive: the one the environment names, else Playwright's own, else one on the PATH."""
-    if named := os.environ.get("CONTRASTLAB_CHROMIUM"):
-        return named
-    if own.is_file():
-        return str(own)
-    return next(filter(None, map(shutil.which, CHROMIUM_NAMES)), None)
+from contrastlab import manifest, site
+from contrastlab.site.browser import BrowserMissing, chromium, served
 
 
 def without_browser(reason: str) -> NoReturn:
@@ -45,40 +21,38 @@ def without_browser(reason: str) -> NoReturn:
 @pytest.fixture(scope="module")
 def browser() -> Iterator:
     """Chromium. A module's tests share one: while Playwright's event loop runs, nothing else can run its own."""
-    try:
-        from playwright.sync_api import sync_playwright
-    except ImportError:
-        without_browser(NO_PLAYWRIGHT)
-    with sync_playwright() as playwright:
-        chromium = find_chromium(Path(playwright.chromium.executable_path))
-        if chromium is None:
-            without_browser(NO_BROWSER)
-        running = playwright.chromium.launch(executable_path=chromium, args=list(CHROMIUM_OPTIONS))
+    with ExitStack() as stack:
+        try:
+            running = stack.enter_context(chromium())
+        except BrowserMissing as error:
+            without_browser(str(error))
         yield running
-        running.close()
-
-
-class _QuietHandler(SimpleHTTPRequestHandler):
-    def log_message(self, *_: object) -> None:
-        pass
 
 
 @pytest.fixture(scope="session")
 def serve() -> Iterator[Callable[[Path], str]]:
     """serve(folder) -> the address of a web server on this machine that shows the folder."""
-    servers = []
+    with ExitStack() as stack:
+        yield lambda folder: stack.enter_context(served(folder))
 
-    def start(folder: Path) -> str:
-        handler = functools.partial(_QuietHandler, directory=str(folder))
-        server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
-        servers.append(server)
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        return f"http://127.0.0.1:{server.server_port}"
 
-    yield start
-    for server in servers:
-        server.shutdown()
-        server.server_close()
+@pytest.fixture(scope="session")
+def site_folder(tmp_path_factory) -> Path:
+    """The book's own site, built from the committed notebooks, alone in a folder."""
+    book = manifest.load(Path(__file__).parents[1])
+    return site.build(book, book.folder, tmp_path_factory.mktemp("site") / "html").parent
+
+
+@pytest.fixture(scope="session")
+def site_url(site_folder, serve) -> str:
+    return serve(site_folder)
+
+
+@pytest.fixture(scope="session")
+def page_names(site_folder) -> list[str]:
+    static = site_folder / "_static"
+    paths = (path for path in sorted(site_folder.rglob("*.html")) if static not in path.parents)
+    return [path.relative_to(site_folder).as_posix() for path in paths]
 
 
 @pytest.fixture
@@ -90,7 +64,7 @@ def visit(browser) -> Iterator[Callable]:
         context = browser.new_context(**options)
         contexts.append(context)
         page, faults = context.new_page(), []
-        _collect_faults(page, faults, host=url.split("/")[2])
+        collect_faults(page, faults, host=url.split("/")[2])
         page.goto(url, wait_until=wait_until)
         return page, faults
 
@@ -99,7 +73,7 @@ def visit(browser) -> Iterator[Callable]:
         context.close()
 
 
-def _collect_faults(page, faults: list[str], host: str) -> None:
+def collect_faults(page, faults: list[str], host: str) -> None:
     def check_request(request) -> None:
         if not request.url.startswith((f"http://{host}/", "data:", "blob:")):
             faults.append(f"request to another host: {request.url}")

@@ -45,6 +45,10 @@ kernelspec: {display_name: Python 3, language: python, name: python3}
 
 # The loss
 
+*What is the loss?*
+
+**Time:** 10 minutes. This opening has no notes, not on $\\tau$ either.
+
 $$
 L = -\\log P
 $$ (loss)
@@ -86,6 +90,8 @@ kernelspec: {display_name: Python 3, language: python, name: python3}
 ---
 
 # Ten temperatures
+
+*Which temperature?*
 
 After {eq}`loss` comes
 
@@ -136,10 +142,28 @@ class Figure:
 
 Figure()
 ```
+
+## What it does
+
+**Predict first.** Does $P_{ij}$ rise with $\\tau$? What of $H$ as in $\\mathrm{P}$, $e^H$, or $x_P$?
+
+**What would break this?** Another $\\tau$.
 """
 
 GLOSSARY = """\
 # Glossary
+
+## Symbols
+
+| Text | Code | Meaning |
+|---|---|---|
+| $\\tau$ | `tau` | The temperature. |
+| $P$ | `P` | A share. |
+| $H(P)$ | `H` | The entropy. |
+| $t$ | `t` | A width. |
+| $B$, $K$, $d$ | `(B, K)` | Sizes. |
+
+## Terms
 
 ```{glossary}
 temperature

@@ -68,8 +68,9 @@ class TestExecution:
             assert str(executed) not in path.read_text()
 
     def test_widget_outputs_keep_their_twin_and_get_a_steady_id(self, executed):
-        last = nbformat.read(executed / "chapters" / f"{TEMPERATURES}.ipynb", as_version=4).cells[-1]
-        data = last.outputs[0].data
+        cells = nbformat.read(executed / "chapters" / f"{TEMPERATURES}.ipynb", as_version=4).cells
+        (shown,) = [cell for cell in cells if cell.source.endswith("\nFigure()")]
+        data = shown.outputs[0].data
         assert data["application/vnd.jupyter.widget-view+json"]["model_id"] == "0" * 32
         assert data["text/html"].startswith('<div class="contrastlab-figure" data-module="temperature.mjs"')
 

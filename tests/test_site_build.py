@@ -1,6 +1,7 @@
 """The website: built from notebooks and book.toml alone, complete, numbered as the files, with nothing from outside."""
 
 import re
+from functools import cache
 from pathlib import Path
 from urllib.parse import urlparse
 
@@ -51,13 +52,7 @@ def launch_site(book_root, tmp_path_factory):
     return built
 
 
-@pytest.fixture(scope="module")
-def real_site(tmp_path_factory):
-    """The book itself, from its committed notebooks."""
-    book = manifest.load(REPOSITORY)
-    return site.build(book, book.folder, tmp_path_factory.mktemp("real") / "site").parent
-
-
+@cache
 def page(folder, name):
     return BeautifulSoup((folder / f"{name}.html").read_text(encoding="utf-8"), "html.parser")
 
@@ -181,6 +176,32 @@ class TestPages:
         assert any("mathjax" in address for address in addresses)
 
 
+class TestChapters:
+    def test_a_part_opens_with_its_title_and_its_size(self, small_site):
+        openers = {name: page(small_site, name).select_one("article > .opener") for name in CHAPTER_PAGES}
+        assert text(openers[LOSS]) == "Part I First part Chapter 2, 10 minutes 10 minutes"
+        assert text(openers[TEMPERATURES]) == "Part II Second part Chapter 7, 20 minutes 20 minutes"
+
+    def test_the_title_stays_the_first_heading_and_the_question_is_named(self, small_site):
+        soup = page(small_site, LOSS)
+        assert soup.article.find(["h1", "h2"]).name == "h1"
+        assert text(soup.select_one("p.question")) == "What is the loss?"
+
+    def test_passages_are_named_by_their_bold_opening(self, small_site):
+        soup = page(small_site, TEMPERATURES)
+        assert text(soup.select_one("p.predict")).startswith("Predict first. Does")
+        assert text(soup.select_one("p.break")).startswith("What would break this?")
+        assert text(page(small_site, LOSS).select_one("p.needs")).startswith("Time: 10 minutes")
+
+    def test_a_symbol_has_one_note_where_a_section_uses_it_first(self, small_site):
+        assert not page(small_site, LOSS).select(".symbol-note")
+        (note,) = page(small_site, TEMPERATURES).select(".symbol-note")
+        assert "predict" in note.find_next_sibling("p")["class"]
+        lines = [text(line) for line in note.select("p")]
+        assert lines == ["\\(\\tau\\) tau The temperature.", "\\(P\\) P A share.", "\\(H(P)\\) H The entropy."]
+        assert {link["href"] for link in note.select("a")} == {"glossary.html#symbols"}
+
+
 class TestLaunchButtons:
     def test_are_absent_until_a_repository_is_named(self, small_site):
         for name, soup in pages(small_site).items():
@@ -218,20 +239,41 @@ class TestFailure:
 
 
 class TestTheBook:
-    def test_every_chapter_is_a_numbered_page(self, real_site):
+    def test_every_chapter_is_a_numbered_page(self, site_folder):
         for chapter in manifest.load(REPOSITORY).chapters:
-            assert text(page(real_site, chapter.file).article.h1).startswith(f"{chapter.number}. ")
+            assert text(page(site_folder, chapter.file).article.h1).startswith(f"{chapter.number}. ")
 
-    def test_every_image_has_alt_text(self, real_site):
-        images = [(name, image) for name, soup in pages(real_site).items() for image in soup.select("img")]
-        assert len(images) >= len(manifest.load(REPOSITORY).chapters)
-        assert [(name, image["src"]) for name, image in images if not image.get("alt", "").strip()] == []
+    def test_every_image_has_alt_text_of_its_own(self, site_folder):
+        found = pages(site_folder).items()
+        alts = {name: [image.get("alt", "") for image in soup.select("img")] for name, soup in found}
+        assert sum(map(len, alts.values())) >= len(manifest.load(REPOSITORY).chapters)
+        for name, found in alts.items():
+            assert len(set(found)) == len(found), f"{name}: two images with one text"
+            for alt in found:
+                assert len(alt.split()) >= 8 and not re.search(r"\.(png|svg|jpe?g)\b", alt), f"{name}: {alt!r}"
 
-    def test_every_figure_is_numbered_and_captioned(self, real_site):
-        for name, soup in pages(real_site).items():
+    def test_every_chapter_explains_symbols_and_asks_for_a_prediction(self, site_folder):
+        for number, chapter in enumerate(manifest.load(REPOSITORY).chapters):
+            soup = page(site_folder, chapter.file)
+            assert soup.select_one("p.question") and soup.select_one("p.needs"), chapter.file
+            assert soup.select("p.predict") and soup.select("p.break"), chapter.file
+            notes = [text(line) for line in soup.select(".symbol-note p")]
+            assert len(set(notes)) == len(notes)
+            assert any("The temperature, a number" in line for line in notes) or number == 0, chapter.file
+
+    def test_photographs_and_nothing_else_are_marked_as_such(self, site_folder):
+        marked = {
+            image.find_parent("figure")["id"]
+            for soup in pages(site_folder).values()
+            for image in soup.select("img.photograph")
+        }
+        assert marked == {"fig-views-of-a-boot", "fig-one-game", "fig-two-views", "fig-nearest-negatives"}
+
+    def test_every_figure_is_numbered_and_captioned(self, site_folder):
+        for name, soup in pages(site_folder).items():
             for figure in soup.select("article figure"):
                 assert re.match(r"Figure \d+\.\d+ \w", text(figure.figcaption)), name
 
-    def test_nothing_is_loaded_from_another_host(self, real_site):
-        for name, soup in pages(real_site).items():
+    def test_nothing_is_loaded_from_another_host(self, site_folder):
+        for name, soup in pages(site_folder).items():
             assert [address for address in loaded_addresses(soup) if urlparse(address).netloc] == [], name

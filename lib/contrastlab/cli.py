@@ -1,4 +1,4 @@
-"""The command line: `python -m contrastlab study|book|site|notebooks|test|sweep|claims|train|pack|bench`."""
+"""The command line: `python -m contrastlab study|book|site|pdf|notebooks|test|sweep|claims|train|pack|bench`."""
 
 import argparse
 import sys
@@ -31,8 +31,12 @@ def _do(asked: argparse.Namespace) -> None:
     book = manifest.load()
     if asked.command == "sweep":
         jobs.sweep(book, asked.profile, asked.jobs, asked.records, asked.dask)
+    elif asked.command == "links":
+        jobs.links(book, asked.check)
     elif asked.command == "claims":
         jobs.claims(book, asked.json, asked.records)
+    elif asked.command == "book":
+        jobs.book_for_myst(book) if asked.myst else jobs.book(book)
     elif asked.command == "notebooks":
         jobs.notebooks(book, asked.chapters)
     elif asked.command == "study":
@@ -65,8 +69,14 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--debug", action="store_true", help="show where an error came from")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     commands.add_parser("study", help="open JupyterLab at the book's first page; further options go to JupyterLab")
-    commands.add_parser("book", help="run every chapter and build the website from that run in _build/site")
+    whole = commands.add_parser("book", help="run every chapter and build the website from that run in _build/site")
+    whole.add_argument(
+        "--myst", action="store_true", help="write _build/myst for Jupyter Book 2 instead, from the committed notebooks"
+    )
     commands.add_parser("site", help="build the website in _build/site from the committed notebooks")
+    commands.add_parser("pdf", help="print the book from the committed notebooks to _build/book.pdf")
+    links = commands.add_parser("links", help="list the book's links to other hosts")
+    links.add_argument("--check", action="store_true", help="ask each host, over the network, whether it still answers")
     notebooks = commands.add_parser("notebooks", help="run chapters and rewrite the committed .ipynb beside each .md")
     notebooks.add_argument("chapters", nargs="*", metavar="CHAPTER", help="a number or a file name; none means all")
     commands.add_parser("test", help="run the linter, the tests and every notebook")

@@ -48,12 +48,42 @@ def book(manifest: Manifest) -> None:
     _say(f"The book is at {site.build(manifest, manifest.root / BUILD / 'chapters', manifest.root / BUILD / 'site')}")
 
 
+def book_for_myst(manifest: Manifest) -> None:
+    """Write myst.yml, and what it lists, for Jupyter Book 2, from the committed notebooks."""
+    _need("nbformat", "book")
+    from .site import myst
+
+    folder = myst.write(manifest, manifest.folder, manifest.root / BUILD / "myst").parent
+    _say(f"Jupyter Book 2 reads {folder}: change into it and run `jupyter book start` (extra `jupyterbook`).")
+
+
+def links(manifest: Manifest, check: bool = False) -> None:
+    """List the book's links to other hosts, each with the first page that names it; with check, ask each host."""
+    _need("sphinx", "book")
+    from .site.links import external
+
+    found = external(manifest, manifest.folder, check=check)
+    for link in found:
+        print(f"{link.address}  ({link.page})" + (f": {link.fault}" if link.fault else ""))
+    if broken := sum(bool(link.fault) for link in found):
+        lead = "1 link leads" if broken == 1 else f"{broken} links lead"
+        raise JobFailed(f"{lead} nowhere; what was found stands behind each.")
+
+
 def site(manifest: Manifest) -> None:
     """Build the website from the committed notebooks, without running them."""
     _need("sphinx", "book")
     from . import site
 
     _say(f"The book is at {site.build(manifest, manifest.folder, manifest.root / BUILD / 'site')}")
+
+
+def pdf(manifest: Manifest) -> None:
+    """Print the whole book, from the committed notebooks, to a PDF."""
+    _need("sphinx", "book")
+    from .site import pdf
+
+    _say(f"The book is at {pdf.write(manifest, manifest.folder, manifest.root / BUILD / 'book.pdf')}")
 
 
 def notebooks(manifest: Manifest, names: Sequence[str] = ()) -> None:

@@ -19,8 +19,13 @@ extensions = [
     "sphinx_copybutton",
     "sphinx-mathjax-offline",
     "contrastlab.site.numbering",
+    "contrastlab.site.openers",
+    "contrastlab.site.symbols",
+    "contrastlab.site.photographs",
+    "contrastlab.site.repairs",
 ]
 exclude_patterns = ["_static"]
+templates_path = ["_templates"]
 
 nb_execution_mode = "off"
 nb_ipywidgets_js = {}  # the default loads scripts from another host
@@ -36,6 +41,7 @@ bibtex_bibfiles = ["references.bib"]
 bibtex_default_style = "plain"
 bibtex_reference_style = "author_year"
 copybutton_selector = "div:not(.output) > div.highlight pre"
+mathjax3_config = {"options": {"enableMenu": False}}  # the menu makes a tab stop of every formula
 
 chapter_numbers = {chapter.file: chapter.number for chapter in book.chapters}
 numfig = True
@@ -47,10 +53,11 @@ math_eqref_format = "({number})"
 html_theme = "sphinx_book_theme"
 html_title = book.title
 html_static_path = ["_static"]
-html_css_files = ["book.css"]
-html_js_files = [("mount.js", {"type": "module"})]
+html_css_files = ["temperatures.css", "book.css"]
+html_js_files = [("mount.js", {"type": "module"}), ("reach.js", {"type": "module"})]
 html_favicon = "_static/favicon.svg"
 html_context = {"default_mode": "auto"}
+html_sidebars = {"**": ["book-brand.html", "search-button-field.html", "sbt-sidebar-nav.html"]}
 html_theme_options = {
     "show_toc_level": 2,
     "toc_title": "On this page",
@@ -58,6 +65,8 @@ html_theme_options = {
     "navbar_persistent": [],  # the sidebar has a search field already
     "use_download_button": True,
     "use_fullscreen_button": False,
+    "pygments_light_style": "a11y-high-contrast-light",
+    "pygments_dark_style": "github-dark",
 }
 if book.launch.repository:
     html_theme_options |= {

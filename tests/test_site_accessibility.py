@@ -1,0 +1,189 @@
+"""Everyone can read the site: axe-core finds no fault, the keyboard reaches all, figures keep their contrast."""
+
+import base64
+import io
+
+import pytest
+from PIL import Image
+
+from contrast import contrast
+from contrastlab import figures
+
+axe_playwright = pytest.importorskip("axe_playwright_python.sync_playwright")
+
+CHAPTER = "03-its-gradient-is-a-softmax.html"
+STILL = "*, *::before, *::after { transition: none !important; animation: none !important; }"
+CODE = ".highlight"  # its words are coloured alike everywhere, and axe asks each for its contrast: one page is enough
+COLOURS = ("color-contrast", "link-in-text-block")  # the rules that a dark page may break when the light one does not
+PHONE = {"width": 390, "height": 844}
+
+
+@pytest.fixture(scope="module")
+def reader(browser, site_url):
+    """A page whose formulas stay TeX: axe needs minutes for their thousands of parts. One test below has them."""
+    context = browser.new_context(viewport={"width": 1280, "height": 900}, reduced_motion="reduce")
+    context.route("**/mathjax/**", lambda route: route.abort())
+    yield context.new_page()
+    context.close()
+
+
+def show(page, address: str, scheme: str = "light") -> None:
+    page.goto(address)
+    page.add_style_tag(content=STILL)
+    page.evaluate("(scheme) => { document.documentElement.dataset.theme = scheme; }", scheme)
+
+
+def violations(page, *, exclude: str = "", only: tuple[str, ...] = ()) -> list[str]:
+    options = {"resultTypes": ["violations"]} | ({"runOnly": list(only)} if only else {})
+    context = {"exclude": [[exclude]]} if exclude else None
+    found = axe_playwright.Axe().run(page, context=context, options=options).response["violations"]
+    return [f"{rule['id']}: {node['target']} {node['html'][:120]}" for rule in found for node in rule["nodes"]]
+
+
+@pytest.mark.browser
+def test_axe_finds_no_violation_on_any_page_in_light_or_dark(reader, site_url, page_names):
+    found = {}
+    for name in page_names:
+        show(reader, f"{site_url}/{name}")
+        found[name, "light"] = violations(reader, exclude=CODE)
+        reader.evaluate("document.documentElement.dataset.theme = 'dark'")
+        found[name, "dark"] = violations(reader, exclude=CODE, only=COLOURS)
+    assert {place: faults for place, faults in found.items() if faults} == {}
+
+
+@pytest.mark.browser
+def test_axe_finds_no_violation_in_code_in_light_or_dark(reader, site_url):
+    for scheme in ("light", "dark"):
+        show(reader, f"{site_url}/{CHAPTER}", scheme)
+        assert violations(reader) == []
+
+
+@pytest.mark.browser
+@pytest.mark.parametrize("name", ["index.html", CHAPTER, "12-the-reproduction-report.html"])
+def test_axe_finds_no_violation_on_a_phone(reader, site_url, name):
+    reader.set_viewport_size(PHONE)
+    show(reader, f"{site_url}/{name}", "dark")
+    assert violations(reader, exclude=CODE) == []
+
+
+@pytest.mark.browser
+def test_axe_finds_no_violation_in_formulas_and_each_is_there_for_a_screen_reader(visit, site_url):
+    page, _ = visit(f"{site_url}/01-two-views-of-one-image.html", wait_until="networkidle")
+    formulas = page.locator("mjx-container")
+    assert formulas.count() > 5
+    assert page.locator("mjx-assistive-mml math").count() == formulas.count()
+    assert violations(page, exclude=CODE) == []
+
+
+# Every place that the keyboard stops at, in the order of the page, and whether a reader sees that it is there.
+STOPS = """() => [...document.querySelectorAll("a[href], button, summary, input, select, textarea, [tabindex]")]
+  .filter((e) => e.tabIndex === 0 && !e.disabled && !e.closest("dialog:not([open])")
+                 && e.checkVisibility({ visibilityProperty: true }))
+  .map((e, i) => { e.dataset.stop = i; return i; })"""
+HERE = """() => {
+  const e = document.activeElement, style = getComputedStyle(e);
+  const shown = style.outlineStyle !== "none" && parseFloat(style.outlineWidth) >= 2;
+  return [e.dataset.stop === undefined ? null : Number(e.dataset.stop), shown, e.outerHTML.slice(0, 120)];
+}"""
+
+
+@pytest.mark.browser
+def test_the_keyboard_reaches_all_in_the_order_of_the_page_and_is_seen_everywhere(visit, site_url):
+    page, _ = visit(f"{site_url}/{CHAPTER}", wait_until="networkidle", reduced_motion="reduce")
+    page.wait_for_function("!document.querySelector('.contrastlab-figure:not([data-mounted])')")
+    assert page.locator("[tabindex]:not([tabindex='0'], [tabindex='-1'])").count() == 0
+    stops = page.evaluate(STOPS)
+    assert len(stops) > 40
+    unseen = []
+    for stop in stops:
+        page.keyboard.press("Tab")
+        number, shown, markup = page.evaluate(HERE)
+        assert number == stop, f"stop {stop} was to come, not {markup}"
+        unseen += [] if shown else [markup]
+    assert unseen == []
+
+
+@pytest.mark.browser
+def test_the_skip_link_comes_first_and_leads_to_the_text(visit, site_url):
+    page, _ = visit(f"{site_url}/{CHAPTER}")
+    page.keyboard.press("Tab")
+    link = page.locator("#pst-skip-link a")
+    assert page.evaluate("document.activeElement.textContent") == link.inner_text() == "Skip to main content"
+    page.wait_for_function("document.activeElement.getBoundingClientRect().y >= 0")  # it slides in
+    page.keyboard.press("Enter")
+    page.keyboard.press("Tab")
+    assert page.evaluate("document.activeElement.closest('main') !== null")
+
+
+@pytest.mark.browser
+@pytest.mark.parametrize("key", ["Enter", "Space"])
+def test_a_solution_opens_and_closes_by_key(visit, site_url, key):
+    page, _ = visit(f"{site_url}/{CHAPTER}")
+    solution = page.locator("details.hide").first
+    solution.locator("summary").focus()
+    for is_open in (True, False):
+        page.keyboard.press(key)
+        assert solution.evaluate("(e) => e.open") is is_open
+
+
+# What scrolls sideways, and whether the keyboard can get there to scroll it.
+SCROLLERS = """() => [...document.querySelectorAll("article *")]
+  .filter((e) => e.scrollWidth > e.clientWidth + 1 && e.checkVisibility())
+  .filter((e) => /auto|scroll/.test(getComputedStyle(e).overflowX))
+  .map((e) => [e.tabIndex, e.outerHTML.slice(0, 120)])"""
+
+
+@pytest.mark.browser
+@pytest.mark.parametrize("name", [CHAPTER, "07-ten-temperatures.html", "08-hard-negatives-on-purpose.html"])
+def test_all_that_is_wider_than_a_phone_scrolls_by_key(visit, site_url, name):
+    page, _ = visit(f"{site_url}/{name}", wait_until="networkidle", viewport=PHONE)
+    scrollers = page.evaluate(SCROLLERS)
+    assert scrollers
+    assert [markup for tab_index, markup in scrollers if tab_index != 0] == []
+    page.locator("article [tabindex='0']:is(pre, div)").first.focus()
+    page.keyboard.press("ArrowRight")
+    page.wait_for_function("document.activeElement.scrollLeft > 0")
+
+
+SIDE = 24  # pixels of a swatch
+
+
+def swatches(colours: list[str]) -> str:
+    """A picture of the colours side by side, as an address."""
+    image = Image.new("RGB", (SIDE * len(colours), SIDE))
+    for place, colour in enumerate(colours):
+        image.paste(colour, (SIDE * place, 0, SIDE * (place + 1), SIDE))
+    stream = io.BytesIO()
+    image.save(stream, "png")
+    return "data:image/png;base64," + base64.b64encode(stream.getvalue()).decode()
+
+
+def shown_colours(page, colours: list[str], name: str) -> list[tuple[int, int, int]]:
+    """What a reader sees of the colours in a figure's image whose class is as given."""
+    image = page.locator("article figure img").first
+    image.evaluate("(e, [address, name]) => { e.className = name; e.src = address; }", [swatches(colours), name])
+    image.evaluate("(e) => e.decode()")
+    pixels = Image.open(io.BytesIO(image.screenshot())).convert("RGB")
+    step = pixels.width / len(colours)
+    return [pixels.getpixel((int(step * (place + 0.5)), pixels.height // 2)) for place in range(len(colours))]
+
+
+@pytest.mark.browser
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_figures_have_the_ground_of_the_page_and_their_contrast_on_it(visit, site_url, scheme):
+    page, _ = visit(f"{site_url}/{CHAPTER}", color_scheme=scheme)
+    inks = [figures.INK, figures.MUTED, *map(figures.tau_colour, (0.01, 0.03, 0.07, 0.2, 0.5, 1, 2))]
+    ground, *shown = shown_colours(page, ["#ffffff", *inks], "")
+    paper = [int(c) for c in page.evaluate("getComputedStyle(document.body).backgroundColor.match(/\\d+/g)")][:3]
+    assert max(abs(a - b) for a, b in zip(ground, paper, strict=True)) <= 1
+    for ink, colour in zip(inks, shown, strict=True):
+        assert contrast(colour, paper) >= 4.5, f"{ink} is shown as {colour} on {paper}"
+
+
+@pytest.mark.browser
+def test_photographs_keep_black_black_in_the_dark(visit, site_url):
+    page, _ = visit(f"{site_url}/{CHAPTER}", color_scheme="dark")
+    black, grey, white = map(sum, shown_colours(page, ["#000000", "#808080", "#ffffff"], "photograph"))
+    assert black < 20 < grey < white < 3 * 235  # and white does not glare
+    turned = [sum(colour) for colour in shown_colours(page, ["#000000", "#ffffff"], "")]
+    assert turned[0] > turned[1]
