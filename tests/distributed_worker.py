@@ -82,7 +82,7 @@ def tiled(tau: float) -> dict[str, Tensor]:
     """
     z0, z1 = (z[distributed.share(z)].clone().requires_grad_() for z in features())
     loss = gathered_tiled_loss(z0, z1, tau, tile=5)
-    ((distributed.number() + 1) * loss).backward()
+    ((distributed.rank() + 1) * loss).backward()
     return {
         "loss": distributed.collect(loss[None]),
         "dz0": distributed.collect(z0.grad),
@@ -141,11 +141,11 @@ def message(action: Callable[[], object]) -> str:
 
 def refusals() -> dict[str, str]:
     """What a learner reads who starts the processes with what does not fit."""
-    odd = images(64 if distributed.number() else 48)
+    odd = images(64 if distributed.rank() else 48)
     return {
         "batch": message(lambda: trained(replace(TINY, batch_size=17))),
         "images": message(lambda: train.train(TINY, odd, device="cpu", progress=False)),
-        "config": message(lambda: trained(replace(TINY, tau=1 / (1 + distributed.number())))),
+        "config": message(lambda: trained(replace(TINY, tau=1 / (1 + distributed.rank())))),
     }
 
 
@@ -154,7 +154,7 @@ def main(out: Path, epochs: int) -> None:
     torch.set_num_threads(1)
     patch = pytest.MonkeyPatch()
     with distributed.joined():
-        mebibytes = rise(BIG // distributed.processes(), 32) if sys.platform == "linux" else None
+        mebibytes = rise(BIG // distributed.world_size(), 32) if sys.platform == "linux" else None
         run = trained(WITH_BATCHNORM, 128)
         found = {"batchnorm.weights": distributed.collect(weights(run)[None])}
         with image_by_image(patch):
@@ -171,7 +171,7 @@ def main(out: Path, epochs: int) -> None:
                 found |= {f"tau {tau}.{key}": value for key, value in tiled(tau).items()}
             go_on(out.with_name("long.safetensors"), epochs)
         description = {"history": run.history, "refusals": refusals(), "mebibytes": mebibytes}
-        if distributed.number() == 0:
+        if distributed.rank() == 0:
             checkpoints.save(out, found, description)
 
 

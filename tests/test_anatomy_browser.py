@@ -176,6 +176,28 @@ def test_mouse_drags_a_negative_until_the_loss_doubles_and_starts_again(open_fig
 
 
 @pytest.mark.browser
+def test_point_follows_neither_the_right_button_nor_a_second_finger(open_figure):
+    page = open_figure("loss", viewport={"width": 800, "height": 900}, has_touch=True)
+    start = shown(page)
+    box = page.get_by_role("slider", name="negative 2", exact=True).locator(".disc").bounding_box()
+    x, y = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
+    page.mouse.move(x, y)
+    page.mouse.down(button="right")
+    page.mouse.move(x + 80, y - 80, steps=3)
+    page.mouse.up(button="right")
+    assert shown(page) == start
+    touch = page.context.new_cdp_session(page)
+    fingers = [("touchStart", []), ("touchStart", [(x, y - 90)]), ("touchMove", [(x + 60, y - 120)])]
+    for kind, second in fingers:
+        points = [{"x": at, "y": height} for at, height in [(x, y), *second]]
+        touch.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": points})
+    assert shown(page) == start
+    touch.send("Input.dispatchTouchEvent", {"type": "touchEnd", "touchPoints": []})
+    page.mouse.move(x + 80, y - 80)
+    assert shown(page) == start
+
+
+@pytest.mark.browser
 def test_loss_that_doubles_by_anything_but_a_negative_does_not_count(open_figure):
     page = open_figure("loss")
     start = shown(page)

@@ -28,7 +28,7 @@ class TestRecords:
         wanted = {plan.name: plan for plan in plans(profile)}
         assert {path.stem for path in records.folder(profile).glob("*.json")} == set(wanted)
         for plan in wanted.values():
-            assert records.read(plan.record)["config"] == as_json(plan.config)
+            assert plan.made(records.read(plan.record))
         kept = {path.stem for path in (records.folder(profile) / "embeddings").glob("*.npz")}
         assert kept == {name for name, plan in wanted.items() if plan.keeps_embeddings}
 
@@ -104,17 +104,21 @@ def as_the_paper_says(config, sign, noise):
     return {name: value + noise for name, value in (values | dict.fromkeys(rest, 1.0)).items()}
 
 
+def write_record(plan, metrics):
+    """A record of the plan's run, as far as the ledger reads it."""
+    train, test = plan.counts
+    data = {"name": plan.data, "train": train, "test": test}
+    made = {"config": as_json(plan.config), "data": data, "metrics": metrics}
+    records.write(plan.record, {key: {} for key in records.KEYS} | made)
+
+
 def made_up(root: Path, sign: int, seeds=(0, 1, 2), profiles=("laptop",)) -> dict:
     """The rows of the ledger over records of the profiles in which the effects have this sign."""
     (root / "data" / "runs").mkdir(parents=True, exist_ok=True)
     rng = np.random.default_rng(0)
     for plan in (plan for profile in profiles for plan in plans(profile, root=root)):
         if plan.config.seed in seeds:
-            record = {key: {} for key in records.KEYS} | {
-                "config": as_json(plan.config),
-                "metrics": as_the_paper_says(plan.config, sign, rng.normal(scale=1e-3)),
-            }
-            records.write(plan.record, record)
+            write_record(plan, as_the_paper_says(plan.config, sign, rng.normal(scale=1e-3)))
     return {row.claim.name: row for row in ledger.ledger(root=root)}
 
 
@@ -168,13 +172,12 @@ class TestVerdicts:
                     "linear_accuracy": 60 + 30 * (trained and sign < 0) + noise,
                     "uniformity": 1 - sign * trained + noise,
                 }
-                record = {key: {} for key in records.KEYS} | {"config": as_json(plan.config), "metrics": metrics}
-                records.write(plan.record, record)
+                write_record(plan, metrics)
                 if plan.keeps_embeddings:
                     records.write_embeddings(plan.embeddings, z, torch.arange(60) % 10)
             rows = {row.claim.name: row for row in ledger.ledger(root=root)}
             assert rows["C5"].verdict == verdict
-            assert rows["C14"].findings[0].results[2].status == status
+            assert rows["C14"].findings[0].results[1].status == status
 
     def test_c5_is_not_testable_where_the_contrastive_loss_gains_nothing_itself(self, monkeypatch):
         gains = ledger.temperature._gains
@@ -183,14 +186,46 @@ class TestVerdicts:
         found = ledger.finding(claim, ledger.studies()[0], study.OwnTable())
         assert found.verdict == UNTESTABLE and "gains nothing" in found.note
 
-    def test_a_record_of_other_settings_is_no_record_of_the_profile(self, tmp_path):
+    @pytest.mark.parametrize(("part", "change"), [("config", {"epochs": 99}), ("data", {"train": 1000})])
+    def test_a_record_of_other_settings_or_images_is_no_record_of_the_profile(self, tmp_path, part, change):
         made_up(tmp_path, 1)
         path = records.folder("laptop", tmp_path) / "simple-seed0.json"
         record = records.read(path)
-        record["config"]["epochs"] = 99
+        record[part] |= change
         path.write_text(json.dumps(record), encoding="utf-8")
         row = next(row for row in ledger.ledger(root=tmp_path) if row.claim.name == "C11")
         assert row.findings[0].results[0].n == 2
+
+    def test_an_unfinished_sweep_is_told_of_open_points_too(self, tmp_path):
+        """Seed 0 lacks the simple loss and seed 1 has nothing else: no seed has all columns that G2 compares."""
+        made_up(tmp_path, 1, seeds=(0, 1))
+        for path in records.folder("laptop", tmp_path).glob("*.json"):
+            if path.name.startswith("simple") == path.name.endswith("seed0.json"):
+                path.unlink()
+        (told,) = {m for m in _gaps(tmp_path)["G2"].missing if "fashion-mini" in m}
+        assert "has all of" in told and "Go on with: contrastlab sweep --profile laptop" in told
+        note = next(row for row in ledger.ledger(root=tmp_path) if row.claim.name == "C11").findings[0].note
+        assert note.endswith("contrastlab sweep --profile more-seeds"), "every profile that could help"
+
+    @pytest.mark.parametrize("mistake", [KeyError, IndexError])
+    def test_a_mistake_in_an_open_point_is_not_taken_for_a_missing_run(self, monkeypatch, mistake):
+        def fails(_):
+            raise mistake("in the code")
+
+        monkeypatch.setitem(gaps.OPEN, "G9", (*gaps.OPEN["G9"][:-1], fails))
+        with pytest.raises(mistake):
+            gaps.gaps(ledger.studies())
+
+    def test_a_mistake_in_an_effect_is_not_taken_for_a_column_that_table_1_lacks(self):
+        claim = ledger.Claim("C", "", "", 7, lambda measured: measured.tabel("uniformity"))
+        with pytest.raises(AttributeError):
+            ledger._own_effects(claim, study.OwnTable())
+        asks = ledger.Claim("C", "", "", 7, lambda measured: measured.embeddings(study.Column("simple")))
+        assert ledger._own_effects(asks, study.OwnTable()) == []
+
+
+def _gaps(root):
+    return {gap.name: gap for gap in gaps.gaps(ledger.studies(root=root))}
 
 
 class TestRule:
@@ -276,7 +311,7 @@ class TestIdentities:
             identities, "contrastive_loss", lambda s_pos, s_neg, tau: s_neg.mean(dim=1) / tau - 2 * s_pos
         )
         assert [fact.holds for fact in identities.hardness_aware()] == [False, False]
-        assert [fact.holds for fact in identities.two_limits()] == [False, False]
+        assert [fact.holds for fact in identities.two_limits()] == [False, True, False]  # no loss in the middle one
         first = torch.arange(80)
         monkeypatch.setattr(identities, "contrastive_loss", lambda s_pos, s_neg, tau: s_neg[:, 0] * first[: len(s_neg)])
         assert not identities.ignores_semantics()[0].holds
@@ -285,6 +320,11 @@ class TestIdentities:
         slope = identities.hardness.penalty_entropy_slope
         monkeypatch.setattr(identities.hardness, "penalty_entropy_slope", lambda s, tau: 1.001 * slope(s, tau))
         assert [fact.holds for fact in identities.entropy_rises()] == [False, True, True]
+
+    def test_fail_for_another_entropy(self, monkeypatch):
+        count = identities.hardness.effective_negatives
+        monkeypatch.setattr(identities.hardness, "effective_negatives", lambda s, tau: count(s, tau + 0.1))
+        assert [fact.holds for fact in identities.two_limits()] == [True, False, True]
 
 
 class TestPapersOwnTable:
@@ -342,6 +382,13 @@ class TestCommand:
         written = {row["claim"]: row for row in json.loads(target.read_text(encoding="utf-8"))["claims"]}
         assert written["C6"]["verdict"] == HOLDS
         assert written["C6"]["findings"][0]["results"][0]["status"] == "shown"
+
+    def test_finds_records_at_home(self, tmp_path, monkeypatch):
+        monkeypatch.setenv("HOME", str(tmp_path))
+        made_up(tmp_path / "mine", 1, seeds=(1,))
+        assert "laptop" in ledger.studies(root=Path("~/mine"))[0].plans[0].record.as_posix()
+        rows = {row.claim.name: row for row in ledger.ledger(root=Path("~/mine"))}
+        assert rows["C6"].findings[0].results[0].n == 1
 
     def test_says_where_records_are_expected(self, tmp_path, capsys):
         assert cli.main(["claims", "--records", str(tmp_path)]) == 1
@@ -474,8 +521,9 @@ class TestWhatChapter12Says:
         assert (triplet > contrastive / 2).all()
 
     def test_the_coldest_encoder_has_not_spread_and_so_is_not_selective(self, committed):
-        limit, own, hurts = committed["C14"].findings[0].results
-        assert limit.holds and not own.holds and hurts.above == hurts.n
+        own, hurts = committed["C14"].findings[0].results
+        assert not own.holds and hurts.above == hurts.n
+        assert committed["C14"].verdict == FAILS
         fashion, cifar = ledger.studies()
         counts = [ledger.temperature.effective_negatives(fashion, tau, at=0.02) for tau in (0.02, 0.07)]
         counts.append(ledger.temperature.effective_negatives(cifar, 0.07, at=0.02))

@@ -24,6 +24,7 @@ from torchvision import datasets
 from contrastlab import data
 from contrastlab.data import Images, load
 from contrastlab.files import repository_root, sha256
+from contrastlab.packed import pack
 
 RNG = np.random.RandomState(0)
 DATA = repository_root() / "data"
@@ -413,6 +414,26 @@ def test_unreadable_image_is_named(tmp_path):
         broken.write_bytes(content)
         with pytest.raises(ValueError, match=re.escape(f"cannot read the image {broken}: ")):
             load(tmp_path)
+
+
+def test_an_image_too_large_to_be_one_is_named(tmp_path, monkeypatch):
+    write_images(tmp_path / "cat", [str(i) for i in range(5)], size=(32, 32))
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 500)
+    with pytest.raises(ValueError, match=r"cannot read the image .*decompression bomb.* Remove or replace it"):
+        load(tmp_path)
+
+
+def test_images_are_counted_without_a_look_at_their_pixels(tmp_path):
+    for split in ("train", "test"):
+        assert data.count("fashion-mini", split) == len(load("fashion-mini", split))
+    assert set(data.SIZES) == set(data.NAMES)
+    write_images(tmp_path / "pets" / "cat", [str(i) for i in range(11)])
+    pack(tmp_path / "pets", tmp_path / "packed")
+    for path in (tmp_path / "pets" / "cat").iterdir():
+        path.write_bytes(b"not an image")
+    for folder in ("pets", "packed"):
+        assert [data.count(tmp_path / folder, split) for split in ("train", "test")] == [9, 2]
+    assert data.count(tmp_path / "nowhere") is data.count(tmp_path) is None
 
 
 def test_folders_without_what_is_needed(tmp_path):

@@ -51,6 +51,21 @@ def test_the_gradient_magnitude_is_that_of_the_runs_own_loss():
     assert magnitude(loss="hard_contrastive", alpha=1.0) == pytest.approx(magnitude())
 
 
+def test_more_hard_negatives_than_a_measured_batch_holds_are_all_of_it():
+    """A bank of thousands trains with k = 4095; the measure has at most 510 negatives, here 2 * 40 - 2."""
+    images = data.load("fashion-mini", "test").subset(40)
+    config = Config(epochs=1, batch_size=20, width=4, dim=16, loss="hard_contrastive", k=10)
+    trained = train(config, images, device="cpu", progress=False)
+    many, all_ = (evaluate.view_metrics(trained, replace(config, k=k), images) for k in (4095, 78))
+    assert many == all_
+
+
+def test_a_test_split_of_fewer_than_ten_images_is_measured():
+    images = data.load("fashion-mini", "test").subset(40)
+    trained = train(Config(epochs=1, batch_size=20, width=4, dim=16), images, device="cpu", progress=False)
+    assert all(math.isfinite(value) for value in evaluate.view_metrics(trained, Config(), images.subset(5)).values())
+
+
 def test_embedding_is_repeatable_and_free_of_batch_effects():
     images = data.load("fashion-mini", "train").subset(96)
     trained = train(Config(epochs=1, batch_size=32, width=4, dim=16), images, device="cpu", progress=False)

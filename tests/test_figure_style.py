@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from matplotlib import pyplot as plt
 
-from contrast import contrast
+from colour_contrast import contrast
 from contrastlab import figures
 from contrastlab.site.photographs import is_photograph
 

@@ -65,6 +65,13 @@ def test_the_catalogue_lists_every_figure():
     assert all(entry.numbers for entry in CATALOGUE.values())
 
 
+def test_no_line_of_a_script_or_a_style_is_longer_than_120_characters():
+    paths = [path for kind in ("widgets/*.mjs", "site/**/*.js", "site/**/*.css") for path in PACKAGE.glob(kind)]
+    assert len(paths) > 15
+    lines = {f"{path.name}:{i}": line for path in paths for i, line in enumerate(path.read_text().splitlines(), 1)}
+    assert [place for place, line in lines.items() if len(line) > 120] == []
+
+
 @pytest.mark.browser
 def test_figure_mounts_and_shows_the_librarys_numbers(mounted, name):
     root, figure = mounted(), make(name)

@@ -1,4 +1,7 @@
-"""The Makefile's set-up: once, repaired after an interruption, clear when it fails. Python and pip are stand-ins."""
+"""The Makefile's set-up: once, repaired after an interruption, clear when it fails, and nothing of the user's is removed.
+
+Python and pip are stand-ins.
+"""
 
 import os
 import shutil
@@ -10,12 +13,18 @@ import pytest
 ROOT = Path(__file__).parents[1]
 pytestmark = pytest.mark.skipif(shutil.which("make") is None, reason="make is not installed")
 
-# Stands for python3: reports a version, and makes a .venv whose python does what $PIP says.
+# Stands for python3: reports a version, and makes a .venv, as $VENV says, whose python does what $PIP says.
 PYTHON = """#!/bin/sh
 case "$1" in
   -c) exit ${TOO_OLD:-0} ;;
   -V) echo "Python 3.9.1" ;;
-  -m) mkdir -p .venv/bin && cp ../venv-python .venv/bin/python ;;
+  -m)
+    mkdir -p .venv/bin
+    case "$VENV" in
+      fails) exit 1 ;;
+      killed) kill -9 $PPID ;;
+    esac
+    cp ../venv-python .venv/bin/python ;;
 esac
 """
 VENV_PYTHON = """#!/bin/sh
@@ -82,6 +91,74 @@ def test_a_changed_pyproject_is_installed_into_the_same_environment(clone):
     os.utime(clone / "pyproject.toml", (later, later))
     assert make(clone, "book").returncode == 0
     assert installs(clone) == 2 and (clone / ".venv" / "kept").exists()
+
+
+def made_by_hand(clone: Path) -> Path:
+    """A .venv that its user made, with something in it that make cannot make again."""
+    own = clone / ".venv" / "lib" / "own.py"
+    own.parent.mkdir(parents=True)
+    own.write_text("precious")
+    return own
+
+
+def set_up_before_there_was_a_mark(clone: Path, folder: Path) -> None:
+    """Leave the .venv as earlier Makefiles did: complete, for `folder`, and known by its .ready alone."""
+    make(clone, "book")
+    (clone / ".venv" / ".made-by-make").unlink(missing_ok=True)
+    (clone / ".venv" / ".ready").write_text(str(folder))
+    (clone / ".venv" / "old").touch()
+
+
+def test_an_environment_that_make_did_not_make_is_left_alone(clone):
+    own = made_by_hand(clone)
+    for _ in range(2):
+        refused = make(clone, "book")
+        assert refused.returncode != 0 and own.read_text() == "precious"
+        assert ".venv was not made by make" in refused.stdout and "Move it away" in refused.stdout
+    assert calls(clone) == []
+    own.parents[1].rename(clone / "my-venv")
+    assert make(clone, "book").returncode == 0
+
+
+def test_clean_removes_what_make_made_and_nothing_else(clone):
+    own = made_by_hand(clone)
+    (clone / "_build").mkdir()
+    cleaned = make(clone, "clean")
+    assert cleaned.returncode == 0 and ".venv was not made by make" in cleaned.stdout
+    assert own.exists() and not (clone / "_build").exists()
+    shutil.rmtree(clone / ".venv")
+    make(clone, "book")
+    assert make(clone, "clean").returncode == 0 and not (clone / ".venv").exists()
+    assert make(clone, "clean").returncode == 0
+
+
+@pytest.mark.parametrize("end", ["killed", "fails"])
+def test_a_set_up_that_ends_while_the_environment_is_made_starts_again_from_nothing(clone, end):
+    ended = make(clone, "book", VENV=end)
+    assert ended.returncode != 0 and ("apt install python3-venv" in ended.stdout) == (end == "fails")
+    assert (clone / ".venv").exists() == (end == "killed")
+    assert make(clone, "book").returncode == 0
+    assert calls(clone)[-1] == "-m contrastlab book"
+
+
+def test_an_environment_of_before_the_mark_is_ours(clone):
+    set_up_before_there_was_a_mark(clone, clone)
+    later = (clone / ".venv" / ".ready").stat().st_mtime + 10
+    os.utime(clone / "pyproject.toml", (later, later))
+    assert make(clone, "book", PIP="fails").returncode != 0 and (clone / ".venv" / "old").exists()
+    assert make(clone, "book").returncode == 0 and not (clone / ".venv" / "old").exists()
+
+
+def test_an_environment_of_before_the_mark_is_made_again_in_a_clone_that_was_moved(clone):
+    set_up_before_there_was_a_mark(clone, clone.parent / "where-it-was")
+    assert make(clone, "help").returncode == 0 and (clone / ".venv" / "old").exists()
+    assert make(clone, "book").returncode == 0 and not (clone / ".venv" / "old").exists()
+
+
+def test_help_is_a_target_and_no_file(clone):
+    (clone / "help").touch()
+    for arguments in ([], ["help"]):
+        assert "make book" in make(clone, *arguments).stdout
 
 
 def test_a_moved_clone_is_set_up_anew(clone):

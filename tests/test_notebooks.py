@@ -11,7 +11,7 @@ import nbformat
 import pytest
 
 import small_book
-from contrastlab import chapters, manifest, notebooks
+from contrastlab import chapter_rules, manifest, notebooks
 from contrastlab.notebooks import ChapterError
 
 REPOSITORY = Path(__file__).resolve().parents[1]
@@ -49,7 +49,7 @@ def code_cell(source, tags=(), outputs=()):
 
 
 def faults_of(*cells):
-    return chapters.faults(nbformat.v4.new_notebook(cells=list(cells)))
+    return chapter_rules.faults(nbformat.v4.new_notebook(cells=list(cells)))
 
 
 class TestExecution:
@@ -176,7 +176,7 @@ class TestAgreement:
     def test_a_source_and_its_own_notebook_agree(self, executed):
         for name in (LOSS, TEMPERATURES):
             folder = executed / "chapters"
-            assert chapters.disagreements(folder / f"{name}.md", folder / f"{name}.ipynb") == []
+            assert chapter_rules.disagreements(folder / f"{name}.md", folder / f"{name}.ipynb") == []
 
     @pytest.mark.parametrize(
         ("old", "new", "found"),
@@ -191,11 +191,11 @@ class TestAgreement:
         text = (executed / "chapters" / f"{LOSS}.md").read_text()
         assert old in text
         (tmp_path / f"{LOSS}.md").write_text(text.replace(old, new))
-        differences = chapters.disagreements(tmp_path / f"{LOSS}.md", executed / "chapters" / f"{LOSS}.ipynb")
+        differences = chapter_rules.disagreements(tmp_path / f"{LOSS}.md", executed / "chapters" / f"{LOSS}.ipynb")
         assert any(difference.startswith(found) for difference in differences)
 
     def test_a_missing_notebook_is_found(self, executed, tmp_path):
-        assert chapters.disagreements(executed / "chapters" / f"{LOSS}.md", tmp_path / "no.ipynb") == [
+        assert chapter_rules.disagreements(executed / "chapters" / f"{LOSS}.md", tmp_path / "no.ipynb") == [
             "no.ipynb does not exist"
         ]
 
@@ -205,7 +205,7 @@ class TestRules:
 
     def test_a_good_chapter_has_no_faults(self, executed):
         for path in (executed / "chapters").glob("0[27]*.ipynb"):
-            assert chapters.faults(nbformat.read(path, as_version=4)) == []
+            assert chapter_rules.faults(nbformat.read(path, as_version=4)) == []
 
     @pytest.mark.parametrize("source", ["%matplotlib inline", "%%time\n1", "!ls", "x = !ls", "print?", "%nosuch"])
     def test_magics_are_faults(self, source):
@@ -245,10 +245,10 @@ class TestRules:
 class TestTheBook:
     def test_source_and_notebook_agree(self, chapter):
         source = BOOK.folder / f"{chapter.file}.md"
-        assert chapters.disagreements(source, source.with_suffix(".ipynb")) == []
+        assert chapter_rules.disagreements(source, source.with_suffix(".ipynb")) == []
 
     def test_keeps_the_rules(self, chapter):
-        assert chapters.faults(nbformat.read(BOOK.folder / f"{chapter.file}.ipynb", as_version=4)) == []
+        assert chapter_rules.faults(nbformat.read(BOOK.folder / f"{chapter.file}.ipynb", as_version=4)) == []
 
     def test_was_run_from_start_to_end_with_nothing_of_the_machine_in_it(self, chapter):
         notebook = nbformat.read(BOOK.folder / f"{chapter.file}.ipynb", as_version=4)

@@ -53,6 +53,11 @@ def test_the_command_packs_and_says_where(pets, tmp_path, capsys):
     assert "exists already" in capsys.readouterr().err
 
 
+def test_a_folder_that_is_not_there_is_named(tmp_path, capsys):
+    assert cli.main(["pack", str(tmp_path / "nowhere"), str(tmp_path / "packed")]) == 1
+    assert f"no folder {tmp_path / 'nowhere'}. Give the path of a folder of images." in capsys.readouterr().err
+
+
 def test_nothing_is_replaced(pets, tmp_path):
     packed.pack(pets, tmp_path / "packed")
     before = {path: path.read_bytes() for path in (tmp_path / "packed").iterdir()}

@@ -28,6 +28,16 @@ def test_the_file_needs_no_pickle_and_holds_half_precision(tmp_path, kept):
         assert arrays["z"].dtype == np.float16 and arrays["labels"].dtype == np.uint8
 
 
+@pytest.mark.parametrize(("largest", "kind"), [(255, np.uint8), (256, np.uint16), (70_000, np.uint32)])
+def test_more_classes_take_a_larger_type_and_come_back(tmp_path, largest, kind):
+    path = records.folder("tiny", tmp_path) / "embeddings" / "many.npz"
+    labels = torch.tensor([0, 3, largest])
+    records.write_embeddings(path, torch.eye(3), labels)
+    assert records.load_embeddings("tiny", "many", tmp_path)[1].tolist() == labels.tolist()
+    with np.load(path, allow_pickle=False) as arrays:
+        assert arrays["labels"].dtype == kind
+
+
 def test_embeddings_that_were_not_kept_name_those_that_were(tmp_path, kept):
     with pytest.raises(FileNotFoundError, match="Kept are: simple-seed0"):
         records.load_embeddings("tiny", "simple-seed1", tmp_path)

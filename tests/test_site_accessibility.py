@@ -6,7 +6,7 @@ import io
 import pytest
 from PIL import Image
 
-from contrast import contrast
+from colour_contrast import contrast
 from contrastlab import figures
 
 axe_playwright = pytest.importorskip("axe_playwright_python.sync_playwright")
@@ -187,3 +187,16 @@ def test_photographs_keep_black_black_in_the_dark(visit, site_url):
     assert black < 20 < grey < white < 3 * 235  # and white does not glare
     turned = [sum(colour) for colour in shown_colours(page, ["#000000", "#ffffff"], "")]
     assert turned[0] > turned[1]
+
+
+@pytest.mark.browser
+def test_paper_is_light_also_where_the_screen_was_dark(visit, site_url):
+    page, _ = visit(f"{site_url}/{CHAPTER}", color_scheme="dark")
+    ground = "getComputedStyle(document.body).backgroundColor"
+    assert page.evaluate(ground) == "rgb(18, 18, 18)"
+    page.add_style_tag(content=STILL)
+    page.emulate_media(media="print")
+    assert page.evaluate(ground) == "rgb(255, 255, 255)"
+    white, black = shown_colours(page, ["#ffffff", "#000000"], "")
+    assert min(white) > 250 and max(black) < 5
+    assert violations(page, only=COLOURS) == []

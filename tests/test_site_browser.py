@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 import pytest
 
+from colour_contrast import contrast
 from conftest import collect_faults
-from contrast import contrast
 from figure_numbers import assert_same_numbers, library_numbers, shown_numbers
 
 WIDGET_PAGE = "04-what-temperature-does.html"

@@ -2,12 +2,16 @@
 
 import json
 import threading
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from filelock import FileLock
 
 from contrastlab import cli, evaluate, plans, records, runs, sweep
+from contrastlab import train as train_module
+from contrastlab.manifest import ManifestError
+from contrastlab.names import UnknownName
 from small_sweep import BOOK, NAMES, wait_until, write
 
 
@@ -80,7 +84,7 @@ def test_records_may_be_kept_elsewhere_from_nothing(root, measured, tmp_path):
     here = [path.read_bytes() for path in sweep.run_sweep("tiny", jobs=1)]
     mine = tmp_path / "mine"
     assert cli.main(["sweep", "--profile", "tiny", "--jobs", "1", "--records", str(mine)]) == 0
-    assert len(list((mine / "_build/checkpoints/tiny").glob("*.safetensors"))) == 4
+    assert len(list((mine / "_build/checkpoints/tiny").glob("*.lock"))) == 4
     again, first = records.load("tiny", root=mine), records.load("tiny")
     assert [record["history"] for record in again] == [record["history"] for record in first]
     assert [plan.record.read_bytes() for plan in plans.plans("tiny")] == here, "those of the book are as they were"
@@ -142,8 +146,46 @@ def test_a_damaged_record_is_named_set_aside_and_done_again(root, measured, caps
     assert json.loads(path.read_bytes())["history"] == json.loads(whole)["history"]
 
 
+def test_a_run_is_done_again_in_full_when_its_record_is_damaged_or_moved_away(root, measured):
+    plan = plans.plans("tiny")[0]
+    runs.attempt(plan)
+    assert not plan.checkpoint.exists(), "a finished checkpoint would end the next run before it begins"
+    for lose in (lambda path: path.write_text("{"), lambda path: path.rename(path.with_name("away"))):
+        lose(plan.record)
+        assert runs.attempt(plan).images == 2 * 128
+
+
+def test_a_moved_record_gives_way_to_a_changed_profile(root, measured):
+    runs.attempt(plans.plans("tiny")[0])
+    (root / "book.toml").write_text(BOOK.replace("epochs = 2", "epochs = 3"))
+    plan = plans.plans("tiny")[0]
+    with pytest.raises(ValueError, match=f"Move it away to do the run again, and {plan.checkpoint} too if it is there"):
+        plan.is_recorded()
+    plan.record.rename(plan.record.with_name("away"))
+    assert runs.attempt(plan).end == "done" and len(records.read(plan.record)["history"]) == 3
+
+
+def test_a_run_that_was_killed_records_the_seconds_of_all_its_processes(root, measured, monkeypatch):
+    plan = plans.plans("tiny")[0]
+    seconds = iter([0, 100, 1000, 1010])  # an epoch of 100 seconds before the kill, one of 10 after it
+    monkeypatch.setattr(train_module, "time", SimpleNamespace(perf_counter=lambda: next(seconds)))
+    with pytest.raises(KeyboardInterrupt):
+        runs.do_run(plan, raise_interrupt)
+    assert runs.do_run(plan)["seconds"]["train"] == 110
+
+
+def raise_interrupt(*_):
+    raise KeyboardInterrupt
+
+
 @pytest.mark.parametrize(
-    "change", [("epochs = 2", "epochs = 3"), ("train_images = 128", "train_images = 160"), ("fashion-mini", "cifar10")]
+    "change",
+    [
+        ("epochs = 2", "epochs = 3"),
+        ("train_images = 128", "train_images = 160"),
+        ("train_images = 128\n", ""),
+        ("fashion-mini", "cifar10"),
+    ],
 )
 def test_a_record_of_other_settings_is_never_replaced_nor_taken_for_done(root, measured, change):
     plan = plans.plans("tiny")[0]
@@ -175,14 +217,59 @@ def test_unknown_profile_and_setting_name_the_near_match(root):
         plans.plans("odd")
 
 
+COLUMN, TRAIN = '{ loss = "contrastive", tau = [0.1] }', "train = { epochs = 2,"
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ('data = "fashion-mini"\ntrain_images', "train_images", r"lacks the key 'data' in \[profiles.tiny\]. Add it"),
+        ("seeds = [0, 1]\n", "", "lacks the key 'seeds'"),
+        ("seeds = [0, 1]", "seeds = 0", "'seeds' .* is 0, expected seeds"),
+        ("seeds = [0, 1]", "seeds = [0, true]", "'seeds' .* expected seeds"),
+        ("seeds = [0, 1]", "seeds = [0, 0]", "asks twice for the run contrastive-tau0.1-seed0"),
+        ("seeds = [0, 1]", "seed = [0, 1]", "unknown key of .* 'seed'. Did you mean 'seeds'"),
+        ("train_images = 128", "train_images = 0", "'train_images' .* is 0, expected train_images = 1000"),
+        ("embeddings = [0]", "embeddings = 0", "'embeddings' .* is 0, expected embeddings"),
+        (COLUMN, "{ tau = [0.1] }", "'loss' in the column .* is None, expected loss"),
+        (COLUMN, "3", "'columns' .* expected columns"),
+        ("tau = [0.1]", "tau = 0.1", r"'tau' in the column .* is 0.1, expected a list: tau = \[0.1, 1.0\]"),
+        ("tau = [0.1]", "tau = []", r"'tau' in the column .* is \[\], expected a list"),
+        ("tau = [0.1]", "milestones = [1]", "'milestones' in the column .* is a list, .* Put it into 'train'"),
+        ("tau = [0.1]", "seed = 1", "'seed' stands in the column .* It belongs into the profile: seeds"),
+        (TRAIN, TRAIN + " tau = 0.1,", "'tau' stands in 'train' of .* It belongs into a column, as a list"),
+        (TRAIN, TRAIN + " seed = 1,", "'seed' stands in 'train' of .* It belongs into the profile"),
+        (TRAIN, TRAIN + ' lr = "high",', "'lr' in 'train' of .* is 'high', expected a value of type float"),
+        (TRAIN, TRAIN + " milestones = 3,", "'milestones' in 'train' of .* expected a value of type list of int"),
+    ],
+)
+def test_a_malformed_profile_says_where_and_what_to_do(root, old, new, message):
+    assert BOOK.count(old) in (1, 2)
+    (root / "book.toml").write_text(BOOK.replace(old, new, 1))
+    with pytest.raises(ValueError, match=message) as told:
+        plans.plans("tiny")
+    assert isinstance(told.value, ManifestError | UnknownName)
+
+
+def test_a_profile_without_columns_or_settings_is_told(root):
+    columns = BOOK[BOOK.index("columns") : BOOK.index("[profiles.odd]")]
+    (root / "book.toml").write_text(BOOK.replace(columns, "columns = []\n"))
+    with pytest.raises(ManifestError, match=r"'columns' in \[profiles.tiny\] is \[\], expected columns = "):
+        sweep.run_sweep("tiny")
+    (root / "book.toml").write_text(BOOK[: BOOK.index("[profiles.tiny]")] + "[profiles]\ntiny = 3\n")
+    with pytest.raises(ManifestError, match=r"\[profiles.tiny\] is 3, expected a table"):
+        plans.plans("tiny")
+
+
 def test_an_unwritable_records_folder_is_named(root):
     (root / "data" / "runs").write_text("in the way")
     with pytest.raises(PermissionError, match="cannot write into"):
         sweep.run_sweep("tiny", jobs=1)
 
 
-def record_of(tau: float, seed: int, **metrics: float) -> dict:
-    return {"config": {"loss": "contrastive", "tau": tau, "seed": seed}, "metrics": metrics}
+def record_of(tau: float, seed: int, lr: float = 0.1, data: str = "fashion-mini", **metrics: float) -> dict:
+    config = {"loss": "contrastive", "tau": tau, "seed": seed, "lr": lr}
+    return {"data": {"name": data}, "config": config, "metrics": metrics}
 
 
 def test_table_is_sorted_by_temperature_and_seed():
@@ -196,6 +283,25 @@ def test_table_says_what_is_absent():
         records.table([record_of(0.1, 0, m=1), record_of(1.0, 0, m=1), record_of(1.0, 1, m=1)], "m")
     with pytest.raises(ValueError, match="unknown metric 'n'; recorded are m"):
         records.table([record_of(0.1, 0, m=1)], "n")
+
+
+def test_table_takes_no_run_for_another():
+    one = record_of(0.1, 0, m=1)
+    with pytest.raises(ValueError, match=r"2 runs have \(seed, tau\) = \(0, 0.1\) and differ in lr. Choose"):
+        records.table([one, record_of(0.1, 0, lr=0.2, m=1)], "m")
+    with pytest.raises(ValueError, match="differ in data, lr. Choose"):
+        records.table([one, record_of(0.1, 0, lr=0.2, data="cifar10", m=1)], "m")
+    with pytest.raises(ValueError, match="is there 2 times. Load each profile once"):
+        records.table([one, one], "m")
+
+
+def test_a_damaged_record_says_how_to_get_the_run_again(root, measured):
+    plan = plans.plans("tiny")[0]
+    runs.attempt(plan)
+    plan.record.write_text("{}")
+    with pytest.raises(records.DamagedRecord, match="it lacks config.* contrastlab sweep --profile tiny"):
+        records.load("tiny")
+    assert plan.record.read_text() == "{}", "reading moves nothing"
 
 
 def test_records_that_do_not_exist_say_how_to_make_them(root):

@@ -114,6 +114,24 @@ def test_a_worker_between_two_runs_ends_with_its_sweep(root):
     wait_until(lambda: not is_there(int(worker)), seconds=60)
 
 
+# A sweep that dies while its worker is still importing what it needs.
+LATE_WORKER = """
+import multiprocessing, os, signal
+from contrastlab import plans, runs
+work = plans.plans("tiny")[0], False, os.getpid()
+worker = multiprocessing.get_context("spawn").Process(target=runs.attempt, args=work)
+worker.start()
+print(worker.pid, flush=True)
+os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+def test_a_worker_that_starts_after_its_sweep_died_ends_without_a_run(root):
+    process = subprocess.run([sys.executable, "-c", LATE_WORKER], cwd=root, capture_output=True, text=True)
+    wait_until(lambda: not is_there(int(process.stdout)), seconds=60)
+    assert recorded(root) == {}
+
+
 def test_two_sweeps_on_one_folder_share_the_runs(root, undisturbed):
     both = [start(root, jobs=1), start(root, jobs=1)]
     said = [process.communicate()[0] for process in both]

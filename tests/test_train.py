@@ -4,6 +4,7 @@ import math
 from dataclasses import replace
 
 import pytest
+import safetensors.torch
 import torch
 from torch._subclasses.fake_tensor import FakeTensorMode
 
@@ -99,6 +100,24 @@ def test_a_damaged_checkpoint_is_named_and_set_aside(images, tmp_path, damage):
     with pytest.raises(checkpoints.DamagedCheckpoint, match=r"run\.safetensors is no whole checkpoint"):
         train(TINY, images, device="cpu", checkpoint=path, progress=False)
     assert (tmp_path / "run.safetensors.damaged").read_bytes() == damaged
+
+
+def test_a_file_of_somebody_else_is_refused_and_left_where_it_is(images, tmp_path):
+    path = tmp_path / "theirs.safetensors"
+    safetensors.torch.save_file({"weight": torch.zeros(2)}, path)
+    for use in (load_trained, lambda path: train(TINY, images, device="cpu", checkpoint=path, progress=False)):
+        with pytest.raises(ValueError, match=r"theirs\.safetensors is not a checkpoint of this book.* Name another"):
+            use(path)
+    assert [path.name for path in tmp_path.iterdir()] == ["theirs.safetensors"]
+
+
+@pytest.mark.parametrize("description", [{"config": {"temperature": 0.1}}, {}, []], ids=["future", "none", "list"])
+def test_a_config_of_another_version_is_another_configuration(images, tmp_path, description):
+    path = tmp_path / "run.safetensors"
+    checkpoints.save(path, {"weight": torch.zeros(2)}, description)
+    for use in (load_trained, lambda path: train(TINY, images, device="cpu", checkpoint=path, progress=False)):
+        with pytest.raises(ValueError, match="another configuration or other images. Name another checkpoint"):
+            use(path)
 
 
 def test_missing_checkpoint(tmp_path):

@@ -73,6 +73,20 @@ def test_bad_similarities_and_labels(options, message):
         TemperatureFigure(**options)
 
 
+def test_labels_of_another_length_are_refused_however_they_come_to_be():
+    figure = TemperatureFigure(similarities=[0.1, 0.2], labels=["coat", "boot"])
+    with pytest.raises(ValueError, match="expected one label a negative: 1 similarities, got 2 labels"):
+        figure.similarities = [0.5]
+    with pytest.raises(ValueError, match="expected one label a negative"), figure.hold_trait_notifications():
+        figure.similarities, figure.labels = [0.5], ["coat", "boot", "bag"]
+    assert (figure.similarities, figure.labels) == ([0.1, 0.2], ["coat", "boot"])
+    with figure.hold_trait_notifications():
+        figure.similarities, figure.labels = [0.5], ["bag"]
+    assert (figure.similarities, figure.labels) == ([0.5], ["bag"])
+    figure.labels = []
+    figure.similarities = [0.1, 0.2, 0.3]
+
+
 def test_last_digit_of_another_processor_changes_nothing():
     exact, other = (TemperatureFigure(similarities=[0.3, 0.05 + noise, -0.7]) for noise in (0, 2e-16))
     assert bundle(exact)["text/html"] == bundle(other)["text/html"]

@@ -1,6 +1,7 @@
 """The world of points in a browser: its numbers are the library's, everyone can use it, and it rests when it should."""
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -101,6 +102,14 @@ def assert_librarys_numbers(root, figure: WorldFigure) -> None:
     expected = figure.uniformity, figure.tolerance, figure.effective_rank, figure.length_of_mean
     found = [said(root, name) for name in ("uniformity", "tolerance", "rank", "balance")]
     assert found == pytest.approx(expected, abs=TOLERANCE)
+
+
+def touches(page) -> Callable[[str, list[tuple[float, float]]], None]:
+    """touches(page)(kind, points): what one finger or several do."""
+    session = page.context.new_cdp_session(page)
+    return lambda kind, points: session.send(
+        "Input.dispatchTouchEvent", {"type": kind, "touchPoints": [{"x": x, "y": y} for x, y in points]}
+    )
 
 
 def random_worlds() -> list[dict[str, object]]:
@@ -223,7 +232,7 @@ def test_figure_flows_to_rest_and_shows_the_librarys_numbers(opened):
 @pytest.mark.browser
 def test_task_is_reached_with_the_simple_loss_and_the_curves_keep_the_run_before(opened):
     page, root = opened()
-    wait_for(page, "Number(data.steps) > 30")
+    wait_for(page, "Number(data.steps) > 60")
     page.get_by_role("combobox", name="Loss").select_option("simple")
     wait_for(page, "data.atRest === 'true'")
     assert root.get_attribute("data-reached") == "true"
@@ -242,7 +251,7 @@ def test_task_is_reached_with_the_simple_loss_and_the_curves_keep_the_run_before
 def test_every_control_works_by_keyboard_in_a_sensible_order(opened):
     page, root = opened(reduced_motion="reduce")
     names = []
-    for _ in range(9):
+    for _ in range(10):
         page.keyboard.press("Tab")
         names.append(
             page.evaluate("(({ ariaLabel, textContent }) => ariaLabel ?? textContent)(document.activeElement)")
@@ -251,7 +260,7 @@ def test_every_control_works_by_keyboard_in_a_sensible_order(opened):
         assert outline == "solid", f"no visible focus on {names[-1]}"
     assert names[0].startswith("contrastive")  # the choice of the loss
     controls = ["lower temperature", "temperature tau", "higher temperature", "turn of the sphere, in degrees"]
-    assert names[1:] == [*controls, "Play", "Step", "Reset", "next seed"]
+    assert names[1:] == [*controls, "Play", "Step", "Reset", "previous seed", "next seed"]
 
     page.get_by_role("combobox", name="Loss").focus()
     page.keyboard.press("ArrowDown")
@@ -300,10 +309,9 @@ def test_sphere_turns_by_mouse_touch_and_arrow_keys_which_the_host_does_not_see(
         page.mouse.move(x, y)
 
     def swipe() -> None:
-        touch = page.context.new_cdp_session(page)
+        touch = touches(page)
         for kind, at in (("touchStart", x), ("touchMove", x - 30), ("touchMove", x - 60), ("touchEnd", None)):
-            points = [] if at is None else [{"x": at, "y": y}]
-            touch.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": points})
+            touch(kind, [] if at is None else [(at, y)])
 
     assert turned_by(drag) == pytest.approx(57, abs=2)  # the radius: one radian
     assert turned_by(swipe) < -5
@@ -313,6 +321,114 @@ def test_sphere_turns_by_mouse_touch_and_arrow_keys_which_the_host_does_not_see(
     assert page.evaluate("window.seen") is None
     assert len(set(seen)) == 5
     assert said(root, "steps") == 0
+
+
+@pytest.mark.browser
+def test_sphere_follows_neither_the_right_button_nor_a_second_finger(opened):
+    page, _ = opened(reduced_motion="reduce", has_touch=True, viewport={"width": 800, "height": 900})
+    sphere = page.get_by_role("slider", name="turn of the sphere")
+    box = sphere.bounding_box()
+    x, y = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
+    picture = "document.querySelector('canvas').toDataURL()"
+    before = page.evaluate(picture)
+    page.mouse.move(x, y)
+    page.mouse.down(button="right")
+    page.mouse.move(x + 60, y, steps=3)
+    page.mouse.up(button="right")
+    page.mouse.move(x - 60, y, steps=3)
+    assert page.evaluate(picture) == before
+    touch = touches(page)
+    touch("touchStart", [(x, y)])
+    touch("touchStart", [(x, y), (x + 80, y)])
+    touch("touchMove", [(x, y), (x + 90, y)])
+    assert page.evaluate(picture) == before
+    touch("touchEnd", [])
+    page.mouse.move(x - 60, y)
+    assert page.evaluate(picture) == before
+
+
+LIGHT_INK = """() => {
+  const canvas = document.querySelector("canvas");
+  const pixels = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height).data;
+  let light = 0;
+  for (let i = 0; i < pixels.length; i += 4) light += Math.min(...pixels.slice(i, i + 4)) > 200;
+  return light > 100;
+}"""
+THEMES = {  # how a page or a host goes dark
+    "site": "document.documentElement.dataset.theme = 'dark'",
+    "JupyterLab": "document.body.dataset.jpThemeLight = 'false'",
+    "browser": None,
+}
+DARK_INK = "@media screen { html[data-theme='dark'] body, body[data-jp-theme-light='false'] { color: #ffffff } }"
+
+
+@pytest.mark.browser
+@pytest.mark.parametrize("host", THEMES)
+def test_sphere_that_stands_is_drawn_anew_when_the_theme_changes(opened, host):
+    page, root = opened(reduced_motion="reduce", color_scheme="light")
+    page.add_style_tag(content=DARK_INK)
+    assert not page.evaluate(LIGHT_INK)
+    page.evaluate(THEMES[host]) if THEMES[host] else page.emulate_media(color_scheme="dark")
+    page.wait_for_timeout(100)
+    assert page.evaluate(LIGHT_INK)
+    assert (said(root, "steps"), said(root, "running")) == (0, False)
+
+
+@pytest.mark.browser
+def test_sphere_of_a_dark_page_is_printed_in_dark_ink(opened):
+    page, _ = opened(reduced_motion="reduce", color_scheme="light")
+    page.add_style_tag(content=DARK_INK)
+    page.evaluate(THEMES["site"])
+    page.wait_for_timeout(100)
+    assert page.evaluate(LIGHT_INK)
+    page.emulate_media(media="print")
+    page.wait_for_timeout(100)
+    assert not page.evaluate(LIGHT_INK)
+
+
+@pytest.mark.browser
+def test_sphere_that_turns_by_itself_leaves_a_screen_reader_in_peace(opened):
+    page, _ = opened()
+    turn = page.get_by_role("slider", name="turn of the sphere")
+    turn.evaluate(
+        """(turn) => {
+          window.turns = 0;
+          new MutationObserver(() => { window.turns++; }).observe(turn, { attributes: true });
+        }"""
+    )
+    steps = "Number(data.steps) > {}"
+    wait_for(page, steps.format(60))
+    assert page.evaluate("window.turns") == 0
+    page.get_by_role("button", name="Pause").click()
+    wait_for(page, "data.running === 'false'")
+    assert turn.get_attribute("aria-valuetext").startswith(f"{turn.get_attribute('aria-valuenow')} degrees, seen from")
+    assert page.evaluate("window.turns") > 0
+
+
+@pytest.mark.browser
+def test_screen_reader_hears_how_high_the_sphere_is_seen_from(opened):
+    page, _ = opened(reduced_motion="reduce")
+    turn = page.get_by_role("slider", name="turn of the sphere")
+    seen = [turn.get_attribute("aria-valuetext")]
+    for _ in range(3):
+        turn.press("ArrowUp")
+        seen.append(turn.get_attribute("aria-valuetext"))
+    heights = ["20 degrees above", "10 degrees above", "0 degrees above", "10 degrees below"]
+    assert seen == [f"17 degrees, seen from {height}" for height in heights]
+
+
+@pytest.mark.browser
+def test_seed_0_keeps_the_focus_on_its_button(opened):
+    page, root = opened(reduced_motion="reduce")
+    page.get_by_role("button", name="next seed").press("Enter")
+    previous = page.get_by_role("button", name="previous seed")
+    assert float(previous.evaluate("(button) => getComputedStyle(button).opacity")) == 1
+    for _ in range(2):
+        previous.press("Enter")
+        assert said(root, "seed") == 0
+    assert previous.evaluate("(button) => button === document.activeElement")
+    assert previous.get_attribute("aria-disabled") == "true"
+    assert float(previous.evaluate("(button) => getComputedStyle(button).opacity")) < 0.5
 
 
 @pytest.mark.browser

@@ -25,18 +25,28 @@ def save(path: Path, tensors: dict[str, Tensor], description: dict[str, Any]) ->
 def load(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
     """Read what `save` wrote: the tensors (on the CPU) and the description.
 
-    Raises FileNotFoundError, or DamagedCheckpoint after setting an unreadable file aside: training over it would lose
-    whatever can still be rescued from it.
+    Raises FileNotFoundError; ValueError for a safetensors file that something else wrote, which is left alone; or
+    DamagedCheckpoint after setting an unreadable file aside: training over it would lose whatever can still be rescued
+    from it.
     """
     path = Path(path)
     if not path.is_file():
         raise FileNotFoundError(f"no checkpoint at {path}. Train one first, or check the path.")
     try:
         with safetensors.safe_open(path, framework="pt") as file:
-            description = json.loads((file.metadata() or {})["description"])
+            description = json.loads(_description(path, file.metadata() or {}))
             return {name: file.get_tensor(name) for name in file.keys()}, description  # noqa: SIM118
-    except (safetensors.SafetensorError, KeyError, json.JSONDecodeError) as error:
+    except (safetensors.SafetensorError, json.JSONDecodeError) as error:
         aside = set_aside(path)
         raise DamagedCheckpoint(
             f"{path} is no whole checkpoint ({error}). It was set aside as {aside.name}; run again to train anew."
         ) from error
+
+
+def _description(path: Path, metadata: dict[str, str]) -> str:
+    if "description" not in metadata:
+        raise ValueError(
+            f"{path} is not a checkpoint of this book: it does not say which run it is of. It was left as it is. "
+            "Name another file."
+        )
+    return metadata["description"]

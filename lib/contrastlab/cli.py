@@ -1,4 +1,4 @@
-"""The command line: `python -m contrastlab study|book|site|pdf|notebooks|test|sweep|claims|train|pack|bench`."""
+"""The command line: `python -m contrastlab study|book|site|pdf|links|notebooks|test|sweep|claims|train|pack|bench`."""
 
 import argparse
 import sys
@@ -10,7 +10,7 @@ WRONG_USE, FAILED, INTERRUPTED = 2, 1, 130
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command and return the exit code: 0 done, 1 failed, 2 wrong use."""
+    """Run one command and return the exit code: 0 done, 1 failed, 2 wrong use, 130 interrupted."""
     parser = _parser()
     asked, asked.others = parser.parse_known_args(arguments)
     if asked.others and asked.command not in ("study", "train"):

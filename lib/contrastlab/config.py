@@ -3,7 +3,6 @@
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
 from torch import Tensor
 
@@ -20,7 +19,7 @@ class Config:
     """Everything that decides a run, apart from the images and the machine. The defaults are the laptop profile's."""
 
     loss: str = "contrastive"
-    tau: float | None = 0.2  # None for the two simple losses, which have none
+    tau: float | None = 0.2  # None for the losses that have none
     alpha: float | None = None  # share of negatives that a hard loss keeps
     k: int | None = None  # or their number
     negatives: str = "batch"  # or "bank"
@@ -44,7 +43,7 @@ class Config:
         one_of(self.encoder, encoders.ENCODERS, "encoder")
         one_of(self.schedule, SCHEDULES, "schedule")
         object.__setattr__(self, "milestones", tuple(self.milestones))
-        if self.loss in ("contrastive", "hard_contrastive"):
+        if "tau" in losses.SETTINGS[self.loss]:
             check_temperature(math.nan if self.tau is None else self.tau)
         if self.epochs < 1 or self.batch_size < 2:
             raise ValueError(
@@ -56,8 +55,8 @@ class Config:
 def loss_function(config: Config) -> Callable[[Tensor, Tensor], Tensor]:
     """The config's loss as a function of (s_pos, s_neg)."""
     function = getattr(losses, f"{config.loss}_loss")
-    options: dict[str, Any] = {"alpha": config.alpha, "k": config.k} if config.loss.startswith("hard") else {}
-    return lambda s_pos, s_neg: function(s_pos, s_neg, config.tau, **options)
+    settings = {name: getattr(config, name) for name in losses.SETTINGS[config.loss]}
+    return lambda s_pos, s_neg: function(s_pos, s_neg, **settings)
 
 
 def learning_rate(config: Config, epoch: float) -> float:

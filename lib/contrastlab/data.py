@@ -16,13 +16,12 @@ from torch import Tensor
 from torchvision import datasets
 
 from .files import ensure_writable, repository_root
-from .folders import read_folder
+from .folders import SPLITS, check_is_folder, list_folder, read_folder
 from .names import one_of
 from .packed import is_packed, read_packed
 
 EMBEDDED = "fashion-mini"
 EMBEDDED_SHA256 = "cff944201bbca50921be649d13cc749c0f9f52e1a544b8cc7b4f906df8ceb90c"
-SPLITS = ("train", "test")
 
 
 @dataclass(frozen=True, eq=False)
@@ -82,7 +81,7 @@ def load(name: str | Path, split: str = "train", folder: str | Path | None = Non
     one_of(split, SPLITS, "split")
     if name not in NAMES:
         path = Path(name).expanduser()
-        _check_is_folder(path, name)
+        _check_is_known(path, name)
         if is_packed(path):
             if size is not None:
                 raise ValueError(
@@ -97,14 +96,25 @@ def load(name: str | Path, split: str = "train", folder: str | Path | None = Non
     return _read_or_download(name, split, Path(folder or repository_root() / "data/downloads").expanduser())
 
 
-def _check_is_folder(path: Path, name: str | Path) -> None:
-    if path.is_dir():
-        return
-    if path.name != name:
-        raise FileNotFoundError(
-            f"no folder {path}. Give the path of a folder of images, or one of the names {', '.join(NAMES)}."
-        )
-    one_of(name, NAMES, "data set or folder")
+def count(name: str | Path, split: str = "train") -> int | None:
+    """How many images `load` finds in a split, without a look at their pixels.
+
+    None where no folder of that path can be read, which `load` then explains. Raises ValueError for an unknown split.
+    """
+    one_of(split, SPLITS, "split")
+    if name in NAMES:
+        return SIZES[name][SPLITS.index(split)]
+    path = Path(name).expanduser()
+    try:
+        return len((read_packed(path, split) if is_packed(path) else list_folder(path, split))[1])
+    except (OSError, ValueError):
+        return None
+
+
+def _check_is_known(path: Path, name: str | Path) -> None:
+    if path.name == name and not path.is_dir():
+        one_of(name, NAMES, "data set or folder")
+    check_is_folder(path, NAMES)
 
 
 def _read_embedded(split: str, folder: Path) -> Images:
@@ -187,6 +197,13 @@ DOWNLOADS = {
     ),
 }
 NAMES = (EMBEDDED, *DOWNLOADS)
+SIZES = {  # images for training and for testing
+    EMBEDDED: (10_000, 2_000),
+    "fashion-mnist": (60_000, 10_000),
+    "cifar10": (50_000, 10_000),
+    "cifar100": (50_000, 10_000),
+    "svhn": (73_257, 26_032),
+}
 
 
 def _read_or_download(name: str, split: str, folder: Path) -> Images:

@@ -21,14 +21,14 @@ NEW_NAME, OLD_NAME = "forward_sync_buffers", "broadcast_buffers"  # PyTorch 2.15
 BROADCAST = NEW_NAME if NEW_NAME in signature(DistributedDataParallel).parameters else OLD_NAME
 
 
-def processes() -> int:
+def world_size() -> int:
     """How many processes train together; 1 unless a launcher started several."""
     return dist.get_world_size() if dist.is_available() and dist.is_initialized() else 1
 
 
-def number() -> int:
-    """Which of them this is, from 0."""
-    return dist.get_rank() if processes() > 1 else 0
+def rank() -> int:
+    """Which of these processes this is, from 0."""
+    return dist.get_rank() if world_size() > 1 else 0
 
 
 def launched() -> bool:
@@ -81,23 +81,23 @@ def _check_gpus(started: int) -> None:
 @contextmanager
 def first_here_goes_first() -> Iterator[None]:
     """The first process of each machine goes through the block alone, then the others: one downloads, all read."""
-    last = processes() > 1 and int(os.environ.get("LOCAL_RANK", number())) > 0
+    last = world_size() > 1 and int(os.environ.get("LOCAL_RANK", rank())) > 0
     if last:
         dist.barrier()
     yield
-    if processes() > 1 and not last:
+    if world_size() > 1 and not last:
         dist.barrier()
 
 
 def share(batch: Tensor) -> slice:
     """The part of a batch that belongs to this process. All parts are equally long, as check_share demands."""
-    n = len(batch) // processes()
-    return slice(number() * n, (number() + 1) * n)
+    n = len(batch) // world_size()
+    return slice(rank() * n, (rank() + 1) * n)
 
 
 def check_share(batch_size: int) -> None:
     """Raise ValueError unless the processes can share a batch of that size equally, two images or more each."""
-    count = processes()
+    count = world_size()
     if batch_size % count or batch_size < 2 * count:
         fitting = max(2, round(batch_size / count)) * count
         raise ValueError(
@@ -109,18 +109,18 @@ def check_share(batch_size: int) -> None:
 def check_same(content: bytes, what: str) -> None:
     """Raise ValueError on every process unless all of them have the same content; what: names it, "other images"."""
     digest = torch.frombuffer(bytearray(hashlib.sha256(content).digest()), dtype=torch.uint8)
-    digests = collect(digest.to(_device())).view(processes(), -1)
+    digests = collect(digest.to(_device())).view(world_size(), -1)
     odd = [str(i) for i, other in enumerate(digests) if not torch.equal(other, digests[0])]
     if odd:
         raise ValueError(
-            f"process {', '.join(odd)} of {processes()} has {what} than process 0. All must be started with the same "
+            f"process {', '.join(odd)} of {world_size()} has {what} than process 0. All must be started with the same "
             "options, on the same data, and with the checkpoint on a disk that they share."
         )
 
 
 def _device() -> torch.device:
     """A device whose tensors the processes can exchange."""
-    nccl = processes() > 1 and dist.get_backend() == "nccl"
+    nccl = world_size() > 1 and dist.get_backend() == "nccl"
     return torch.device("cuda" if nccl else "cpu")
 
 
@@ -130,7 +130,7 @@ def parallel(encoder: nn.Module, device: torch.device) -> nn.Module:
     On GPUs BatchNorm then takes its statistics from the whole batch (SyncBatchNorm). PyTorch has this for GPUs only: on
     processors each process normalises by its own share, which is not quite what one process does with the whole batch.
     """
-    if processes() == 1:
+    if world_size() == 1:
         return encoder
     if device.type == "cuda":
         encoder = nn.SyncBatchNorm.convert_sync_batchnorm(encoder)
@@ -140,11 +140,11 @@ def parallel(encoder: nn.Module, device: torch.device) -> nn.Module:
 
 def average(x: Tensor) -> Tensor:
     """The mean of x over the processes, on each of them; without gradients."""
-    if processes() == 1:
+    if world_size() == 1:
         return x
     total = x.detach().clone()
     dist.all_reduce(total)
-    return total / processes()
+    return total / world_size()
 
 
 def average_statistics(encoder: nn.Module) -> None:
@@ -155,17 +155,17 @@ def average_statistics(encoder: nn.Module) -> None:
 
 
 def collect(x: Tensor) -> Tensor:
-    """The x of all processes one below the other, in the order of their numbers, without gradients: (n, ...) each."""
-    if processes() == 1:
+    """The x of all processes one below the other, in the order of their ranks, without gradients: (n, ...) each."""
+    if world_size() == 1:
         return x.detach()
-    whole = x.new_empty(processes() * len(x), *x.shape[1:])
+    whole = x.new_empty(world_size() * len(x), *x.shape[1:])
     dist.all_gather_into_tensor(whole, x.detach().contiguous())
     return whole
 
 
 def gather(x: Tensor) -> Tensor:
     """As collect, but every process's x receives the gradients that it caused anywhere, summed over the processes."""
-    return x if processes() == 1 else _Gather.apply(x)
+    return x if world_size() == 1 else _Gather.apply(x)
 
 
 def exchange(x: Tensor) -> Tensor:
@@ -173,7 +173,7 @@ def exchange(x: Tensor) -> Tensor:
 
     It is its own inverse but for the shapes, so gradients go the way back.
     """
-    return x if processes() == 1 else _Exchange.apply(x)
+    return x if world_size() == 1 else _Exchange.apply(x)
 
 
 class _Gather(Function):
@@ -192,11 +192,11 @@ class _Exchange(Function):
     @staticmethod
     def forward(ctx, x: Tensor) -> Tensor:
         received = _all_to_all(x)  # (W n, m): n rows from each of W processes
-        return torch.cat(received.chunk(processes()), dim=1)
+        return torch.cat(received.chunk(world_size()), dim=1)
 
     @staticmethod
     def backward(ctx, upstream: Tensor) -> Tensor:
-        return _all_to_all(torch.cat(upstream.chunk(processes(), dim=1)))
+        return _all_to_all(torch.cat(upstream.chunk(world_size(), dim=1)))
 
 
 def _all_to_all(x: Tensor) -> Tensor:

@@ -1,5 +1,7 @@
 """What an encoder has learned: embeddings of images, kNN and linear accuracy."""
 
+from dataclasses import replace
+
 import torch
 from sklearn.linear_model import LogisticRegression
 from sklearn.neighbors import KNeighborsClassifier
@@ -7,9 +9,10 @@ from sklearn.preprocessing import StandardScaler
 from torch import Tensor
 
 from . import geometry, views
+from .config import Config, loss_function
 from .data import Images
 from .negatives import in_batch
-from .train import Config, Trained, loss_function
+from .train import Trained
 
 
 @torch.no_grad()
@@ -81,8 +84,9 @@ def view_metrics(trained: Trained, config: Config, images: Images, seed: int = 0
     """What two random views of each image tell.
 
     alignment; positive_similarity, the mean similarity of the two, and nearest_negatives, that of a view to its ten
-    nearest other images (both in the paper's Figure 8); gradient_magnitude, the mean pull on a positive, |dL/ds_pos|,
-    under the config's own loss with the negatives of a batch of at most 256 images.
+    nearest other images (both in the paper's Figure 8), or to all if they are fewer; gradient_magnitude, the mean pull
+    on a positive, |dL/ds_pos|, under the config's own loss with the negatives of a batch of at most 256 images, all of
+    them where the config's k asks for more.
     """
     encoder = trained.encoder.eval()
     device = next(encoder.parameters()).device
@@ -98,7 +102,7 @@ def view_metrics(trained: Trained, config: Config, images: Images, seed: int = 0
     return {
         "alignment": geometry.alignment(z0, z1),
         "positive_similarity": (z0 * z1).sum(dim=1).mean().item(),
-        "nearest_negatives": s.topk(10, dim=1).values.mean().item(),
+        "nearest_negatives": s.topk(min(10, len(s) - 1), dim=1).values.mean().item(),
         "gradient_magnitude": _gradient_magnitude(z0[:256], z1[:256], config),
     }
 
@@ -106,6 +110,8 @@ def view_metrics(trained: Trained, config: Config, images: Images, seed: int = 0
 @torch.enable_grad()
 def _gradient_magnitude(z0: Tensor, z1: Tensor, config: Config) -> float:
     s_pos, s_neg = in_batch(z0, z1)
+    if config.k is not None:  # chosen for the negatives of training, a whole bank perhaps
+        config = replace(config, k=min(config.k, s_neg.shape[1]))
     s_pos.requires_grad_()
     (pull,) = torch.autograd.grad(loss_function(config)(s_pos, s_neg).sum(), s_pos)
     return pull.abs().mean().item()

@@ -2,7 +2,7 @@
 
 import hashlib
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -12,7 +12,8 @@ from torch import Tensor
 from torchvision import datasets
 from torchvision.transforms.functional import pil_to_tensor
 
-SPLIT_FOLDERS = ("train", "test", "val")
+SPLITS = ("train", "test")
+SPLIT_FOLDERS = (*SPLITS, "val")
 HELD_OUT_EVERY = 5
 AHEAD = 256  # images that are decoded before somebody asks for them
 
@@ -26,7 +27,8 @@ def read_folder(folder: Path, split: str = "train", size: int | None = None) -> 
     The images come in an order set by a hash of their names, so that the first n are a fair sample of the classes.
     size: resize the shorter side to it and cut out the central square; needed where the images differ in size.
     Returns the images (n, 3, H, W) uint8, their labels (n,) int64 and the names of the classes.
-    Raises FileNotFoundError (no images, no split folder), ValueError (sizes or classes differ, unreadable image).
+    Raises FileNotFoundError (no folder, no images, no split folder), ValueError (sizes or classes differ, unreadable
+    image).
     """
     paths, labels, classes = list_folder(folder, split)
     for position, image in enumerate(decode(paths, size)):
@@ -41,6 +43,7 @@ def list_folder(folder: Path, split: str) -> tuple[list[str], Tensor, tuple[str,
 
     Raises FileNotFoundError or ValueError as `read_folder` does, except for what only reading an image can tell.
     """
+    check_is_folder(folder)
     is_split = any((folder / name).is_dir() for name in SPLIT_FOLDERS)
     source = _split_folder(folder, split) if is_split else folder
     classes = _class_names(source)
@@ -48,6 +51,13 @@ def list_folder(folder: Path, split: str) -> tuple[list[str], Tensor, tuple[str,
     samples = samples if is_split else _hold_out(samples, split)
     samples.sort(key=lambda sample: hashlib.sha256(Path(sample[0]).relative_to(source).as_posix().encode()).digest())
     return [path for path, _ in samples], torch.tensor([label for _, label in samples]), classes
+
+
+def check_is_folder(path: Path, names: Sequence[str] = ()) -> None:
+    """Raise FileNotFoundError unless the path is a folder. names: what could have been given instead of one."""
+    if not path.is_dir():
+        instead = f", or one of the names {', '.join(names)}" if names else ""
+        raise FileNotFoundError(f"no folder {path}. Give the path of a folder of images{instead}.")
 
 
 def decode(paths: list[str], size: int | None = None) -> Iterator[Tensor]:
@@ -129,6 +139,6 @@ def _open(path: str, size: int | None) -> Image.Image:
     try:
         with Image.open(path) as file:
             image = file.convert("RGB")
-    except (OSError, SyntaxError, ValueError) as error:
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
         raise ValueError(f"cannot read the image {path}: {error}. Remove or replace it.") from error
     return image if size is None else ImageOps.fit(image, (size, size), Image.Resampling.BILINEAR)

@@ -18,14 +18,14 @@ def gathered_in_batch(z0: Tensor, z1: Tensor) -> tuple[Tensor, Tensor]:
     z0, z1: (n, d) unit vectors, row i of both from image i. Returns s_pos (2n,) and s_neg (2n, 2N - 2), negatives in
     the order of in_batch. Alone it is in_batch. Raises ValueError as in_batch does.
     """
-    if distributed.processes() == 1:
+    if distributed.world_size() == 1:
         return in_batch(z0, z1)
     check_views(z0, z1)
     all_z = torch.cat([distributed.gather(z0), distributed.gather(z1)])  # (2N, d)
     n, N = len(z0), len(all_z) // 2
     s = torch.cat([z0, z1]) @ all_z.T  # (2n, d) @ (d, 2N) -> (2n, 2N)
     column = torch.arange(2 * N, device=s.device)
-    own = distributed.number() * n + column[:n]
+    own = distributed.rank() * n + column[:n]
     anchor = torch.cat([own, own + N])  # which of all views each row is
     # Roll view i's row left by i, as in_batch does: then it and its partner are columns 0 and N of every row.
     rolled = s.gather(1, (anchor[:, None] + column) % (2 * N))
@@ -47,8 +47,8 @@ class SharedBank(MemoryBank):
 
     def fill(self, whole: Tensor) -> None:
         """Set the entries of all images (n, d). This process keeps its own, on the device where it had them."""
-        size = -(-self.n // distributed.processes())  # the last entries of the last process may stay empty
-        self.start = distributed.number() * size
+        size = -(-self.n // distributed.world_size())  # the last entries of the last process may stay empty
+        self.start = distributed.rank() * size
         kept = whole.new_zeros(size, whole.shape[1])
         own = whole[self.start : self.start + size]
         kept[: len(own)] = own

@@ -14,7 +14,14 @@ from torch.nn.functional import softplus
 from .checks import check_negatives, check_similarities, check_temperature
 from .precision import full, no_autocast
 
-LOSSES = ("contrastive", "simple", "hard_contrastive", "hard_simple", "triplet")
+SETTINGS: dict[str, tuple[str, ...]] = {  # what each loss takes beside the similarities
+    "contrastive": ("tau",),
+    "simple": (),
+    "hard_contrastive": ("tau", "alpha", "k"),
+    "hard_simple": ("alpha", "k"),
+    "triplet": (),
+}
+LOSSES = tuple(SETTINGS)
 
 
 def contrastive_loss(s_pos: Tensor, s_neg: Tensor, tau: float) -> Tensor:

@@ -33,6 +33,8 @@ class Chapter:
 
 @dataclass(frozen=True)
 class Part:
+    """A part of the book: its title and its chapters in reading order."""
+
     title: str
     chapters: tuple[Chapter, ...]
 
@@ -134,8 +136,8 @@ def _manifest(root: Path, content: dict[str, Any]) -> Manifest:
         cover=_value(book | {"cover": book.get("cover", "")}, "cover", str, "[book]"),
         launch=_launch(content.get("launch", {})),
         parts=parts,
-        profiles=content.get("profiles", {}),
-        claims=content.get("claims", {}),
+        profiles=_value({"profiles": {}} | content, "profiles", dict, "the top"),
+        claims=_value({"claims": {}} | content, "claims", dict, "the top"),
     )
 
 

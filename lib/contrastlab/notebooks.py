@@ -1,11 +1,9 @@
 """Chapters: chapters/NN-name.md, a MyST notebook, becomes an executed .ipynb that is the same bytes on every run."""
 
 import base64
-import hashlib
 import os
 import re
 import textwrap
-from collections import Counter
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
@@ -16,7 +14,7 @@ from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
 from nbformat import NotebookNode
 
-from . import colab, manifest
+from . import cell_ids, colab, manifest
 from .files import write_atomically
 
 CELL_SECONDS = 120
@@ -44,12 +42,9 @@ def source_to_notebook(source: Path) -> NotebookNode:
     notebook.cells[1:1] = _cells_for_colab(source)
     notebook.metadata = NotebookNode(kernelspec=NotebookNode(KERNELSPEC), language_info=NotebookNode(LANGUAGE))
     notebook.nbformat, notebook.nbformat_minor = 4, 5
-    seen: Counter[str] = Counter()
+    cell_ids.assign(notebook)
     for cell in notebook.cells:
         cell.metadata = _cell_metadata(cell)
-        digest = hashlib.sha256(f"{cell.cell_type}\n{cell.source}".encode()).hexdigest()[:12]
-        seen[digest] += 1
-        cell.id = digest if seen[digest] == 1 else f"{digest}-{seen[digest]}"
     return notebook
 
 
@@ -69,6 +64,7 @@ def to_bytes(notebook: NotebookNode) -> bytes:
 def execute(sources: Iterable[Path], folder: Path, report: Callable[[str], None] = print) -> list[Path]:
     """Run chapters with `folder` as working folder, KERNELS at a time, and write each as folder/NN-name.ipynb.
 
+    Where a reader wrote in an earlier NN-name.ipynb, it is kept as NN-name.mine.ipynb (see cell_ids), and reported.
     Raises ChapterError, with every failure, after the last one; the .ipynb of a chapter that failed stays as it was.
     """
     folder = Path(folder)
@@ -81,7 +77,7 @@ def execute(sources: Iterable[Path], folder: Path, report: Callable[[str], None]
             for future in as_completed(futures):
                 name, error = futures[future], future.exception()
                 if error is None:
-                    write_atomically(folder / f"{name}.ipynb", to_bytes(future.result()))
+                    _write(folder / f"{name}.ipynb", future.result(), report)
                 elif isinstance(error, ChapterError):
                     failures.append(str(error))
                 else:
@@ -94,6 +90,12 @@ def execute(sources: Iterable[Path], folder: Path, report: Callable[[str], None]
     if failures:
         raise ChapterError("\n\n".join(failures))
     return [folder / f"{name}.ipynb" for name in clients]
+
+
+def _write(pair: Path, notebook: NotebookNode, report: Callable[[str], None]) -> None:
+    if aside := cell_ids.keep_readers_cells(pair, notebook):
+        report(f"{pair.stem}: what you wrote in {pair.name} is kept beside it, in {aside.name}")
+    write_atomically(pair, to_bytes(notebook))
 
 
 def picture(notebook: Path, figure: str) -> bytes | None:

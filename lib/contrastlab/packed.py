@@ -16,11 +16,10 @@ import torch
 from torch import Tensor
 
 from .files import ensure_writable
-from .folders import decode, list_folder
+from .folders import SPLITS, decode, list_folder
 
 DESCRIPTION = "packed.json"
 FORMAT = 1
-SPLITS = ("train", "test")
 
 
 def pack(folder: Path, target: Path, size: int | None = None) -> None:

@@ -1,5 +1,6 @@
 """One run of a sweep: trained, measured and recorded, by one process at a time."""
 
+import multiprocessing
 import os
 import platform
 import threading
@@ -72,8 +73,13 @@ def _done(plan: Plan, parent: int | None) -> Outcome:
 
 @cache
 def _parent(sweep: int | None) -> int | None:
-    """The sweep, if it started this process, which then does not outlive it; None elsewhere, as on a cluster."""
-    if os.getppid() != sweep:
+    """The sweep, if it started this process, which then does not outlive it; None elsewhere, as on a cluster.
+
+    A sweep may have died before its process came here, which then has another parent; multiprocessing knows the first.
+    """
+    first = multiprocessing.parent_process()
+    parents = {os.getppid()} | ({first.pid} if first else set())
+    if sweep not in parents:
         return None
     threading.Thread(target=_end_idle_without, args=(sweep,), daemon=True).start()
     return sweep
@@ -93,14 +99,13 @@ def _end_without(parent: int | None) -> None:
 
 
 def do_run(plan: Plan, after_epoch: Callable[[int, Trained], None] | None = None) -> records.Record:
-    """Train one encoder, measure it, and write its record. after_epoch: see train."""
+    """Train one encoder, measure it, and write its record; its checkpoint then goes. after_epoch: see train."""
     device = pick_device()
     if device.type == "cpu":
         torch.set_num_threads(1)  # two threads a run on a busy machine wait for each other
     train_images, test_images = plan.load("train"), plan.load("test")
     if plan.train_images is not None:
         train_images = train_images.subset(plan.train_images)
-    start = time.perf_counter()
     trained = train(
         plan.config,
         train_images,
@@ -109,9 +114,9 @@ def do_run(plan: Plan, after_epoch: Callable[[int, Trained], None] | None = None
         progress=False,
         after_epoch=after_epoch,
     )
-    middle = time.perf_counter()
+    start = time.perf_counter()
     metrics = evaluate.metrics(trained, plan.config, train_images, test_images)
-    end = time.perf_counter()
+    seconds = {"train": round(trained.seconds, 1), "evaluate": round(time.perf_counter() - start, 1)}
     if plan.keeps_embeddings:
         _, z = evaluate.embed(trained, test_images.subset(min(len(test_images), KEPT_EMBEDDINGS)))
         records.write_embeddings(plan.embeddings, z, test_images.labels[: len(z)])
@@ -121,11 +126,12 @@ def do_run(plan: Plan, after_epoch: Callable[[int, Trained], None] | None = None
         "config": as_json(plan.config),
         "device": describe_device(device),
         "versions": {name: version(name) for name in ("contrastlab", "torch", "torchvision", "scikit-learn")},
-        "seconds": {"train": round(middle - start, 1), "evaluate": round(end - middle, 1)},
+        "seconds": seconds,
         "history": trained.history,
         "metrics": metrics,
     }
     records.write(plan.record, record)
+    plan.checkpoint.unlink(missing_ok=True)  # else the run, if its record is lost, would end before it began
     return record
 
 

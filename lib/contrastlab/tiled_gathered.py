@@ -34,7 +34,7 @@ def gathered_tiled_loss(z0: Tensor, z1: Tensor, tau: float, *, tile: int = TILE)
     z0, z1: (n, d) features of any length, row i of both from image i, n alike everywhere. tau: a number, not learned.
     Returns a scalar. Raises ValueError as tiled_contrastive_loss does.
     """
-    if distributed.processes() == 1:
+    if distributed.world_size() == 1:
         return tiled_contrastive_loss(z0, z1, tau, tile=tile)
     check_views(z0, z1)
     check_temperature(tau)
@@ -129,7 +129,7 @@ class _GatheredTiledLoss(Function):
     @staticmethod
     def forward(ctx, z0: Tensor, z1: Tensor, tau: float, tile: int) -> Tensor:
         all_z0, all_z1 = distributed.collect(z0), distributed.collect(z1)
-        rows = Rows(all_z0, all_z1, tau, tile, distributed.processes(), distributed.number())
+        rows = Rows(all_z0, all_z1, tau, tile, distributed.world_size(), distributed.rank())
         rows.add(rows.own)
         ctx.save_for_backward(z0, z1)
         ctx.rows, ctx.tau = rows, tau

@@ -2,6 +2,7 @@
 
 import math
 import sys
+import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -19,17 +20,25 @@ from .encoders import Encoder
 from .gathered import SharedBank, gathered_in_batch
 from .tiled_gathered import gathered_tiled_loss
 
+_OF_ANOTHER_RUN = (
+    "{path} belongs to a run with another configuration or other images. Name another checkpoint, or remove this one "
+    "to start over."
+)
 TILED_FROM = 2048  # images a batch from which the 2N x 2N similarities of the contrastive loss are not kept at once
 
 
 @dataclass
 class Trained:
-    """What a run leaves: the encoder, its mean loss in each epoch, and the mean and std that standardise its inputs."""
+    """What a run leaves: the encoder, its mean loss in each epoch, and the mean and std that standardise its inputs.
+
+    seconds: what the epochs done took, on all the processes together that a run which was killed went on in.
+    """
 
     encoder: Encoder
     mean: Tensor  # (C,)
     std: Tensor  # (C,)
     history: list[float] = field(default_factory=list)
+    seconds: float = 0.0
 
 
 def train(
@@ -65,9 +74,11 @@ def train(
     with distributed.first_here_goes_first():
         done = run.resume(Path(checkpoint)) if checkpoint is not None and Path(checkpoint).exists() else 0
     distributed.check_same(str(done).encode(), "a checkpoint of another epoch")
-    with _progress_bar(len(images), done, config.epochs, progress and distributed.number() == 0) as bar:
+    with _progress_bar(len(images), done, config.epochs, progress and distributed.rank() == 0) as bar:
         for epoch in range(done, config.epochs):
+            start = time.perf_counter()
             run.epoch(epoch, bar, after_step)
+            run.trained.seconds += time.perf_counter() - start
             if checkpoint is not None:
                 run.save(Path(checkpoint), epoch + 1)
             if after_epoch is not None:
@@ -153,6 +164,7 @@ class _Run:
             group["lr"] = learning_rate(self.config, epoch)
 
     def save(self, path: Path, epochs_done: int) -> None:
+        """Write all that the next epoch needs; of several processes the first does it, with the help of all."""
         tensors = {f"encoder.{name}": value for name, value in self.trained.encoder.state_dict().items()}
         for index, state in self.optimiser.state_dict()["state"].items():
             tensors[f"momentum.{index}"] = state["momentum_buffer"]
@@ -164,8 +176,9 @@ class _Run:
             "images": self._images(),
             "epochs_done": epochs_done,
             "history": self.trained.history,
+            "seconds": self.trained.seconds,
         }
-        if distributed.number() == 0:
+        if distributed.rank() == 0:
             checkpoints.save(path, tensors, description)
 
     def _images(self) -> dict[str, Any]:
@@ -174,28 +187,28 @@ class _Run:
     def resume(self, path: Path) -> int:
         """Continue from a checkpoint; returns the epochs it had done."""
         tensors, description = checkpoints.load(path)
-        if _config(description) != self.config or description["images"] != self._images():
-            raise ValueError(
-                f"{path} belongs to a run with another configuration or other images. Name another checkpoint, or "
-                "remove this one to start over."
-            )
+        if _config(path, description) != self.config or description["images"] != self._images():
+            raise ValueError(_OF_ANOTHER_RUN.format(path=path))
         self.trained.encoder.load_state_dict(_part(tensors, "encoder."))
         buffers = {int(i): {"momentum_buffer": value} for i, value in _part(tensors, "momentum.").items()}
         self.optimiser.load_state_dict(self.optimiser.state_dict() | {"state": buffers})
         if self.bank is not None:
             self.bank.fill(tensors["bank.z"])
-        self.trained.history = description["history"]
+        self.trained.history, self.trained.seconds = description["history"], _seconds(description)
         return description["epochs_done"]
 
 
 def load_trained(path: Path) -> tuple[Trained, Config]:
-    """The encoder of a checkpoint, on the CPU, ready to embed images; and the config that made it."""
+    """The encoder of a checkpoint, on the CPU, ready to embed images; and the config that made it.
+
+    Raises what checkpoints.load raises, and ValueError for a config that this version does not know.
+    """
     tensors, description = checkpoints.load(Path(path))
-    config = _config(description)
+    config = _config(path, description)
     mean = tensors["mean"]
     encoder = encoders.build(config.encoder, len(mean), config.dim, config.width)
     encoder.load_state_dict(_part(tensors, "encoder."))
-    return Trained(encoder.eval(), mean, tensors["std"], description["history"]), config
+    return Trained(encoder.eval(), mean, tensors["std"], description["history"], _seconds(description)), config
 
 
 def pick_device() -> torch.device:
@@ -223,8 +236,15 @@ def _fingerprint(config: Config, images: Images) -> bytes:
     return f"{config} {images.name} {tuple(images.images.shape)}".encode() + sample.numpy().tobytes()
 
 
-def _config(description: dict[str, Any]) -> Config:
-    return replace(Config(), **description["config"])
+def _config(path: Path, description: dict[str, Any]) -> Config:
+    try:
+        return replace(Config(), **description["config"])
+    except (KeyError, TypeError) as error:  # of another version of this book, or of none
+        raise ValueError(f"{_OF_ANOTHER_RUN.format(path=path)} ({error})") from error
+
+
+def _seconds(description: dict[str, Any]) -> float:
+    return description.get("seconds", 0.0)  # the first checkpoints did not count them
 
 
 def _part(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:

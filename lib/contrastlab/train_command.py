@@ -50,8 +50,8 @@ def run(arguments: Sequence[str]) -> None:
             images = data.load(asked["data"], "train", size=asked["size"])
         images = images if asked["images"] is None else images.subset(asked["images"])
         trained = train(config, images, device=device, checkpoint=asked["checkpoint"], compile=asked["compile"])
-        if distributed.number() == 0:
-            about = {"data": {"name": images.name, "train": len(images)}, "processes": distributed.processes()}
+        if distributed.rank() == 0:
+            about = {"data": {"name": images.name, "train": len(images)}, "processes": distributed.world_size()}
             about["restarts"] = int(os.environ.get("TORCHELASTIC_RESTART_COUNT", 0))
             print(json.dumps({**about, "config": asdict(config), "history": trained.history}, indent=1), flush=True)
 

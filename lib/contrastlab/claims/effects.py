@@ -29,6 +29,7 @@ class Fact:
 
     @property
     def status(self) -> str:
+        """ "shown" or "contrary", as the rule says."""
         return "shown" if self.holds else "contrary"
 
 
@@ -46,10 +47,12 @@ class Effect:
 
     @property
     def n(self) -> int:
+        """How many seeds there are."""
         return len(self.values)
 
     @property
     def mean(self) -> float:
+        """The mean over seeds."""
         return float(np.mean(self.values))
 
     @property
@@ -73,6 +76,7 @@ class Effect:
 
     @property
     def status(self) -> str:
+        """ "shown", "small", "contrary" or "open", as the rule says."""
         low, high = self.interval or (-np.inf, np.inf)
         if low > 0:
             return "small" if self.paper is not None and self.mean < self.paper / 2 else "shown"

@@ -10,7 +10,7 @@ import torch
 from scipy import stats
 
 from .. import geometry, paper
-from .study import Column, Study
+from .study import Column, NotAsked, NotRecorded, Study
 from .temperature import columns, warm
 
 Numbers = dict[str, float | str]
@@ -47,8 +47,10 @@ def _gap(
     for study in on:
         try:
             numbers |= {f"{study.name}: {what}": value for what, value in recorded(study).items()}
-        except LookupError as absent:
-            missing += [str(absent)] if "sweep" in str(absent) else []
+        except NotAsked:
+            pass
+        except NotRecorded as absent:
+            missing.append(str(absent))
     return Gap(name, says, chapter, numbers, tuple(missing))
 
 

@@ -65,6 +65,7 @@ def two_limits() -> list[Fact]:
     within = all(error <= tau * math.log(N) for tau, error in zip((1e-2, 1e-3, 1e-4), cold, strict=True))
     return [
         Fact("tau L is within tau log N of the triplet loss of margin 0 at tau = 0.01, 0.001, 0.0001", within),
+        one_negative_in_the_limit(),
         Fact("tau (L - log N) nears the simple loss tenfold with every tenfold tau", _tenfold(warm)),
     ]
 
@@ -90,7 +91,7 @@ def ignores_semantics() -> list[Fact]:
 
 
 def one_negative_in_the_limit() -> Fact:
-    """The limit in C14: as tau falls to 0, one negative takes all."""
+    """The limit behind C3 and C14: as tau falls to 0, one negative takes all."""
     _, s_neg = _similarities(64, 50)
     counts = torch.stack([hardness.effective_negatives(s_neg, tau) for tau in (1e-1, 1e-2, 1e-3, 1e-6)])
     falls = bool((counts.diff(dim=0) < EXACT).all())  # one cannot fall below one

@@ -52,6 +52,7 @@ class Row:
 
     @property
     def verdict(self) -> str:
+        """The verdict over the data sets that have the runs, or MISSING where none has."""
         decided = [finding.verdict for finding in self.findings if finding.verdict != MISSING]
         return overall(decided) if decided else MISSING
 
@@ -178,6 +179,7 @@ CLAIMS = (
 def studies(book: Path | None = None, root: Path | None = None) -> list[Study]:
     """The data sets that [claims] of book.toml names. root: the folder under which data/runs lies."""
     book = book or repository_root()
+    root = None if root is None else Path(root).expanduser()
     if root is not None and not (root / "data" / "runs").is_dir():
         raise ValueError(
             f"no records under {root}: expected {root}/data/runs, as `contrastlab sweep --records` makes it"
@@ -224,7 +226,7 @@ def _own_effects(claim: Claim, own: OwnTable) -> list[Effect]:
     """The same effects in the paper's Table 1, one number a data set; none where the table lacks the columns."""
     try:
         return [effect for effect in claim.effects(own) if isinstance(effect, Effect)]
-    except (NotAsked, AttributeError):
+    except NotAsked:
         return []
 
 

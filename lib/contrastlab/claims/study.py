@@ -4,13 +4,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from functools import cached_property
 from pathlib import Path
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple, NoReturn, Protocol
 
 import numpy as np
 from torch import Tensor
 
 from .. import paper, records
-from ..plans import Plan, as_json, plans
+from ..plans import Plan, plans
 
 IN_TABLE_1 = {"linear_accuracy": "accuracy", "uniformity": "uniformity", "tolerance": "tolerance"}
 
@@ -32,15 +32,22 @@ class Column(NamedTuple):
 
 
 class Measured(Protocol):
-    """What a claim reads: the temperatures of the data set, and tables of one metric over columns."""
+    """What a claim reads: the temperatures of the data set, tables of one metric over columns, and embeddings."""
 
-    def taus(self, loss: str = "contrastive") -> list[float]: ...
+    def taus(self, loss: str = "contrastive") -> list[float]:
+        """The temperatures of a loss that the claims step through, rising."""
 
-    def all_taus(self) -> list[float]: ...
+    def all_taus(self) -> list[float]:
+        """Every temperature of the contrastive loss, rising."""
 
-    def table(self, metric: str, columns: Sequence[Column]) -> np.ndarray: ...
+    def table(self, metric: str, columns: Sequence[Column]) -> np.ndarray:
+        """One metric, (rows, columns). Raises NotAsked or NotRecorded for what is not there."""
 
-    def best(self, rows: np.ndarray) -> np.ndarray: ...
+    def best(self, rows: np.ndarray) -> np.ndarray:
+        """The value of the best column in each row: (rows, columns) -> (rows,)."""
+
+    def embeddings(self, column: Column) -> tuple[Tensor, Tensor]:
+        """z (n, d) and labels (n,) of a run of the column. Raises NotAsked or NotRecorded where there are none."""
 
 
 class Study:
@@ -86,7 +93,7 @@ class Study:
         found = [self._values(metric, column) for column in columns]
         seeds = sorted(set.intersection(*(set(values) for values in found)))
         if not seeds:
-            raise NotRecorded(f"no seed of {self.name} has all of {', '.join(map(_words, columns))} yet")
+            self._raise_no_seed(columns)
         return np.array([[values[seed] for values in found] for seed in seeds])
 
     def best(self, rows: np.ndarray) -> np.ndarray:
@@ -112,8 +119,15 @@ class Study:
     def _seeds(self, column: Column) -> int:
         try:
             return len(self._values("uniformity", column))
-        except LookupError:
+        except (NotAsked, NotRecorded):
             return 0
+
+    def _raise_no_seed(self, columns: Sequence[Column]) -> NoReturn:
+        what = f"no seed of {self.name} has all of {', '.join(map(_words, columns))}"
+        unfinished = {p.profile: None for c in columns for p in self._plans_of(c) if p not in self._metrics}
+        if not unfinished:
+            raise NotAsked(what)
+        raise NotRecorded(f"{what} yet. Go on with: {'; '.join(map(_sweep, unfinished))}")
 
     def _values(self, metric: str, column: Column) -> dict[int, float]:
         """The metric by seed; a run whose metric could not be measured is left out."""
@@ -135,9 +149,9 @@ class Study:
 
     @cached_property
     def _metrics(self) -> dict[Plan, dict[str, float | None]]:
-        """The metrics of every recorded run; a record of other settings than its profile's is no record of it."""
+        """The metrics of every recorded run; a record of other settings or images than its plan's is none of it."""
         present = {plan: records.read(plan.record) for plan in self.plans if plan.record.is_file()}
-        return {p: record["metrics"] for p, record in present.items() if record["config"] == as_json(p.config)}
+        return {plan: record["metrics"] for plan, record in present.items() if plan.made(record)}
 
 
 class OwnTable:
@@ -147,9 +161,11 @@ class OwnTable:
         self._models = {(m.data, m.loss, m.tau): m for m in paper.table1(book)}
 
     def taus(self, loss: str = "contrastive") -> list[float]:
+        """The temperatures of a loss in the table, rising."""
         return sorted({tau for _, known, tau in self._models if known == loss and tau is not None})
 
     def all_taus(self) -> list[float]:
+        """Those of the contrastive loss: the table has no others."""
         return self.taus()
 
     def table(self, metric: str, columns: Sequence[Column]) -> np.ndarray:
@@ -171,6 +187,10 @@ class OwnTable:
         """The largest of each data set, as the paper prints it in bold."""
         return rows.max(axis=1)
 
+    def embeddings(self, column: Column) -> tuple[Tensor, Tensor]:
+        """Raises NotAsked: the paper prints none."""
+        raise NotAsked(f"Table 1 has no embeddings of {_words(column)}")
+
 
 def _words(column: Column) -> str:
     settings = ({"tau": column.tau} if column.tau is not None else {}) | dict(column.settings)
@@ -178,4 +198,8 @@ def _words(column: Column) -> str:
 
 
 def _how_to_make(column: Column, plan: Plan) -> str:
-    return f"{_words(column)} is not recorded. Make it: contrastlab sweep --profile {plan.profile}"
+    return f"{_words(column)} is not recorded. Make it: {_sweep(plan.profile)}"
+
+
+def _sweep(profile: str) -> str:
+    return f"contrastlab sweep --profile {profile}"

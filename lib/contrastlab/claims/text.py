@@ -61,8 +61,8 @@ def evidence(row: Row) -> Cells:
     if row.own_table:
         lines.append((f"the paper's Table 1, {len(paper.DATA_SETS)} data sets", "", "", ""))
     for what, values in row.own_table.items():
-        above, low, high = sum(v > 0 for v in values.values()), min(values.values()), max(values.values())
-        lines.append((what, f"{above} of {len(values)}", "", f"{_value(low)} to {_value(high)}"))
+        above, ends = _own_range(values)
+        lines.append((what, above, "", ends))
     return (f"{row.claim.name}: {row.verdict}", "above 0", "mean, 95 % interval", "paper"), lines
 
 
@@ -83,9 +83,16 @@ def _own_table(row: Row) -> list[str]:
     """What the paper's own Table 1 says: on how many of its data sets the effect is above 0, and its range."""
     lines = []
     for what, values in row.own_table.items():
-        above, low, high = sum(v > 0 for v in values.values()), min(values.values()), max(values.values())
-        lines += [f"{what}: on {above} of {len(values)} data sets ({_value(low)} to {_value(high)})"]
+        above, ends = _own_range(values)
+        lines += [f"{what}: on {above} data sets ({ends})"]
     return lines
+
+
+def _own_range(values: dict[str, float]) -> tuple[str, str]:
+    """On how many data sets of Table 1 an effect is above 0, "3 of 4", and its range, "-0.40 to 1.57"."""
+    sizes = values.values()
+    above = sum(size > 0 for size in sizes)
+    return f"{above} of {len(sizes)}", f"{_value(min(sizes))} to {_value(max(sizes))}"
 
 
 def _headline(finding: Finding) -> str:

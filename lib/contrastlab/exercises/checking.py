@@ -1,5 +1,6 @@
 """How an exercise is checked: compare with the right answer, then with the answers that known misconceptions give."""
 
+import copy
 import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -27,7 +28,7 @@ def check_function(
     values = []
     for case in cases:
         try:
-            value = answer(*case)
+            value = answer(*copy.deepcopy(case))  # what a learner writes in place must not change the question
         except Exception as error:
             print(f"{NOT_YET} Your function raised {type(error).__name__}: {error}")
             return
@@ -50,18 +51,41 @@ def check_function(
 def check_number(
     answer: float | None, *, correct: float, misconceptions: Mapping[str, float], right: str, tolerance: float = 0.01
 ) -> None:
-    """Print whether a learner's number is right within a relative tolerance, and if not, which mistake gives it."""
+    """Print whether a learner's number is right within a relative tolerance, and if not, which mistake gives it.
+
+    A tensor or an array that holds one number is a number too.
+    """
     if answer is None or answer is Ellipsis:
         print(f"{NOT_YET} Replace ... by your number and run the cell again.")
         return
-    if math.isclose(answer, correct, rel_tol=tolerance, abs_tol=1e-9):
+    number = _number(answer)
+    if number is None or math.isnan(number):
+        print(f"{NOT_YET} Give one number; yours is {number or _kind(answer)}.")
+        return
+    if math.isclose(number, correct, rel_tol=tolerance, abs_tol=1e-9):
         print(f"{RIGHT} {right}")
         return
     for message, mistaken in misconceptions.items():
-        if math.isclose(answer, mistaken, rel_tol=tolerance, abs_tol=1e-9):
+        if math.isclose(number, mistaken, rel_tol=tolerance, abs_tol=1e-9):
             print(f"{NOT_YET} {message}")
             return
-    print(f"{NOT_YET} Your {answer:.4g} is {'above' if answer > correct else 'below'} the answer.")
+    print(f"{NOT_YET} Your {number:.4g} is {'above' if number > correct else 'below'} the answer.")
+
+
+def _number(answer: Any) -> float | None:
+    """The answer as a float, or None if it is not one number; a number in quotes is text."""
+    if isinstance(answer, str | bytes):
+        return None
+    try:
+        return float(answer.item() if hasattr(answer, "item") else answer)
+    except (TypeError, ValueError, RuntimeError):  # the last is PyTorch's for several elements
+        return None
+
+
+def _kind(answer: Any) -> str:
+    """What a learner gave in place of a number, as the end of a sentence."""
+    shape = getattr(answer, "shape", ())
+    return f"of type {type(answer).__name__}" + (f" and shape {tuple(shape)}" if shape else "")
 
 
 def _shape_problem(value: Any, expected: Tensor) -> str:

@@ -15,7 +15,8 @@
   const toTheBack = (cell) => {
     count += 1;
     const note = make("p", { className: "to-solution", id: `exercise-${count}` });
-    note.append(make("a", { href: `#solution-${count}`, textContent: `Solution ${count} is at the back of the book.` }));
+    const textContent = `Solution ${count} is at the back of the book.`;
+    note.append(make("a", { href: `#solution-${count}`, textContent }));
     cell.replaceWith(note);
     const title = make("p", { className: "solution", id: `solution-${count}` });
     title.append(make("a", { href: `#exercise-${count}`, textContent: `Solution ${count}` }));
@@ -29,7 +30,8 @@
     chapter.querySelectorAll("h3, h4, h5, h6").forEach(risen);
     if (part) chapter.prepend(make("p", { className: "part", textContent: part }));
     const cells = chapter.querySelectorAll(".cell.tag_solution");
-    if (cells.length) solutions.append(make("h2", { textContent: chapter.querySelector("h1").textContent.replace(/#$/, "") }));
+    const title = chapter.querySelector("h1").textContent.replace(/#$/, "");
+    if (cells.length) solutions.append(make("h2", { textContent: title }));
     cells.forEach(toTheBack);
     article.append(mark, chapter);
   }

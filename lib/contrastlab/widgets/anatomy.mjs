@@ -19,17 +19,19 @@ const LARGEST = 380; // px, of the circle's picture
 const radians = (degrees) => (degrees * Math.PI) / 180;
 const similarities = (angles) => angles.slice(1).map((angle) => Math.cos(angle - angles[0]));
 const placesOf = ({ anchor, positive, negatives }) => [anchor, positive, ...negatives];
-const wrapped = (degrees) => { // into (-180, 180], to a tenth
+const placesIn = (model) => placesOf({
+  anchor: model.get("anchor"), positive: model.get("positive"), negatives: model.get("negatives"),
+});
+// Into (-180, 180], to a tenth of a degree: finer than a pixel, and short to read. Counted in whole tenths, which stay
+// exact where sums of degrees would leave digits like 53.100000000000001.
+const wrapped = (degrees) => {
   const tenths = Math.round(10 * (180 - degrees));
   return (1800 - (((tenths % 3600) + 3600) % 3600)) / 10;
 };
 
 function readModel(model) {
   const [tau, show, start] = ["tau", "show", "start"].map((name) => model.get(name));
-  const degrees = placesOf({
-    anchor: model.get("anchor"), positive: model.get("positive"), negatives: model.get("negatives"),
-  });
-  const angles = degrees.map(radians), s = similarities(angles), K = s.length - 1;
+  const degrees = placesIn(model), angles = degrees.map(radians), s = similarities(angles), K = s.length - 1;
   const state = {
     tau, show, start, degrees, angles, s, K, P: probabilities(s, tau), loss: contrastiveLoss(s, tau),
     forces: circleForces(angles, tau), weights: s.map((each) => Math.exp(each / tau)),
@@ -38,7 +40,8 @@ function readModel(model) {
     colour: tauColour(tau, model.get("colours") ?? []),
   };
   const startLoss = contrastiveLoss(similarities(placesOf(start).map(radians)), tau);
-  return { ...state, startLoss, reached: (show === "loss" ? hasDoubled : hasStrongest)(state, startLoss) };
+  const reached = show === "loss" ? hasDoubled(state, startLoss) : hasStrongest(state);
+  return { ...state, startLoss, reached };
 }
 
 // By a negative alone: anchor and positive stand where they stood.
@@ -181,9 +184,9 @@ function render({ model, el }) {
   const [svg, table, spoken] = ["svg", "table", ".spoken"].map((part) => root.querySelector(part));
   const say = announcer(spoken);
   const [drawCircle, drawTerms] = [circleOn(svg), termsIn(table)];
-  let selected = 2, stale; // the first negative
+  let selected = 2, stale, size; // the first negative
+  const lay = () => { size = Math.min(LARGEST, Math.max(240, svg.clientWidth)); };
   const draw = () => {
-    const size = Math.min(LARGEST, Math.max(240, svg.clientWidth)); // asked before anything is written
     const state = readModel(model);
     selected = Math.min(selected, state.K + 1); // Python may have taken negatives away
     state.points = pointsOf(state, selected);
@@ -198,9 +201,7 @@ function render({ model, el }) {
     save(model, values);
     if (stale) draw(); // for a host that does not report changes made here
   };
-  const degreesOf = (i) => placesOf({
-    anchor: model.get("anchor"), positive: model.get("positive"), negatives: model.get("negatives"),
-  })[i];
+  const degreesOf = (i) => placesIn(model)[i];
   const moveTo = (i, degrees) => {
     const to = wrapped(degrees);
     if (i < 2) change({ [["anchor", "positive"][i]]: to });
@@ -213,7 +214,8 @@ function render({ model, el }) {
   minus.addEventListener("click", () => moveTo(selected, degreesOf(selected) - BUTTON_STEP));
   plus.addEventListener("click", () => moveTo(selected, degreesOf(selected) + BUTTON_STEP));
   again.addEventListener("click", () => change(model.get("start")));
-  const end = keepDrawn(model, root, ["tau", "anchor", "positive", "negatives", "show", "start", "colours"], draw);
+  const names = ["tau", "anchor", "positive", "negatives", "show", "start", "colours"];
+  const end = keepDrawn(model, root, names, { lay, draw });
   return () => {
     say.stop();
     end();

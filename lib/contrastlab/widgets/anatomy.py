@@ -7,9 +7,8 @@ import traitlets
 from torch import Tensor
 
 from .. import hardness, losses
-from ..checks import check_temperature
 from .anatomy_still import draw_still
-from .figure import Floats, InteractiveFigure
+from .figure import Floats, InteractiveFigure, Temperature
 
 MOST_NEGATIVES = 12  # for which circle and table have room
 _DECIMALS = 6  # of a degree, so that another processor's last digit does not change the bytes of a committed notebook
@@ -48,7 +47,7 @@ class AnatomyFigure(InteractiveFigure):
     MODULE = "anatomy.mjs"
     STATE = ("tau", "anchor", "positive", "negatives", "show", "start")
 
-    tau = traitlets.Float(0.3).tag(sync=True)
+    tau = Temperature(0.3).tag(sync=True)
     anchor = traitlets.Float(0.0).tag(sync=True)
     positive = traitlets.Float(35.0).tag(sync=True)
     negatives = Floats(traitlets.Float(), default_value=[60.0, 115.0, 180.0, -120.0, -70.0]).tag(sync=True)
@@ -102,11 +101,6 @@ class AnatomyFigure(InteractiveFigure):
     @property
     def _similarities(self) -> tuple[Tensor, Tensor]:
         return similarities(self.angles[None])  # (1,), (1, K)
-
-    @traitlets.validate("tau")
-    def _valid_tau(self, proposal: dict) -> float:
-        check_temperature(proposal["value"])
-        return proposal["value"]
 
     @traitlets.validate("anchor", "positive")
     def _valid_angle(self, proposal: dict) -> float:

@@ -1,6 +1,6 @@
 // The circle of the anatomy figure: points that can be dragged, the similarities' shadows, and the forces as arrows.
 
-import { keepKeys, node, place } from "./common.mjs";
+import { draggable, keepKeys, node, place } from "./common.mjs";
 
 const MARGIN = 36, SCALE_ROW = 26; // px around the circle, and below it for the scale of the arrows
 const HEAD = 9; // px, of an arrow
@@ -93,22 +93,17 @@ export function turnable(svg, { degreesOf, moveTo, select }) {
   const indexOf = (event) => points().indexOf(event.target.closest(".point"));
   const angleOf = (event, { left, top, width }) =>
     (Math.atan2(top + width / 2 - event.clientY, event.clientX - left - width / 2) * 180) / Math.PI;
-  let held; // while a point is dragged: which, the picture's place, and how far the point is ahead of the pointer
   const noScroll = (event) => { if (indexOf(event) >= 0) event.preventDefault(); };
   svg.addEventListener("touchstart", noScroll, { passive: false }); // touch-action says so too, not to every browser
-  svg.addEventListener("pointerdown", (event) => {
+  const grab = (event) => { // which point, the picture's place, and how far the point is ahead of the pointer
     const i = indexOf(event);
-    if (i < 0 || event.button) return;
+    if (i < 0) return undefined;
     event.preventDefault(); // or the drag would select text
-    const box = svg.getBoundingClientRect();
-    held = { i, box, ahead: degreesOf(i) - angleOf(event, box) };
-    svg.setPointerCapture(event.pointerId);
     points()[i].focus({ preventScroll: true });
-  });
-  svg.addEventListener("pointermove", (event) => {
-    if (held) moveTo(held.i, angleOf(event, held.box) + held.ahead);
-  });
-  for (const end of ["pointerup", "pointercancel"]) svg.addEventListener(end, () => { held = undefined; });
+    const box = svg.getBoundingClientRect();
+    return { i, box, ahead: degreesOf(i) - angleOf(event, box) };
+  };
+  draggable(svg, grab, (event, { i, box, ahead }) => moveTo(i, angleOf(event, box) + ahead));
   // Not on svg itself: Chromium lets the Tab key stop at an SVG that listens to the focus.
   svg.parentElement.addEventListener("focusin", (event) => select(indexOf(event)));
   svg.addEventListener("keydown", (event) => {

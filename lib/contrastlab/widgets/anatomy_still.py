@@ -4,6 +4,7 @@ import math
 from typing import TYPE_CHECKING
 
 from ..figures import tau_colour
+from .drawing import line, percent, rounded
 
 if TYPE_CHECKING:
     from .anatomy import AnatomyFigure
@@ -70,7 +71,7 @@ def number(x: float) -> str:
 
 
 def _share(P: float) -> str:
-    return "0\u00a0%" if P < _NO_SHARE else f"{float(f'{100 * P:.2g}'):g}\u00a0%"
+    return "0\u00a0%" if P < _NO_SHARE else percent(P)
 
 
 def _size(force: float) -> str:
@@ -85,17 +86,13 @@ def _at(angle: float, radius: float = RADIUS) -> tuple[float, float]:
     return round(CENTRE + radius * math.cos(angle), 1), round(CENTRE - radius * math.sin(angle), 1)
 
 
-def _line(d: str, style: str) -> str:
-    return f'<path d="{d}" fill="none" stroke="currentColor" {style}/>'
-
-
 def _shadows(angles: list[float], s: list[float]) -> list[str]:
     """The anchor's direction, and a dotted line from each candidate down to it."""
     anchor, *others = angles
     (x0, y0), (x1, y1) = _at(anchor, -RADIUS), _at(anchor)
     feet = [(*_at(angle), *_at(anchor, RADIUS * each)) for angle, each in zip(others, s, strict=True)]
     dots = "".join(f"M{x:g} {y:g}L{foot_x:g} {foot_y:g}" for x, y, foot_x, foot_y in feet)
-    return [_line(f"M{x0:g} {y0:g}L{x1:g} {y1:g}", 'opacity=".35"'), _line(dots, 'stroke-dasharray="2 4"')]
+    return [line(f"M{x0:g} {y0:g}L{x1:g} {y1:g}", 'opacity=".35"'), line(dots, 'stroke-dasharray="2 4"')]
 
 
 def _points(angles: list[float], shares: list[float], colour: str) -> list[str]:
@@ -131,7 +128,7 @@ def _arrow(angle: float, force: float, tau: float) -> str:
 
 def _scale(tau: float) -> str:
     bottom = SIZE + SCALE_ROW - 10
-    bar = _line(f"M4 {bottom - 8}v8m0 -4h{RADIUS:g}m0 -4v8", "")
+    bar = line(f"M4 {bottom - 8}v8m0 -4h{RADIUS:g}m0 -4v8", "")
     return f'{bar}<text x="{RADIUS + 12:g}" y="{bottom}">a force of 1/τ = {float(f"{1 / tau:.3g}"):g}</text>'
 
 
@@ -142,8 +139,7 @@ def _table(figure: "AnatomyFigure") -> str:
     loss = figure.show == "loss"
     middle = [number(math.exp(each / figure.tau)) for each in s] if loss else map(_turning, figure.forces.tolist()[1:])
     rows = "".join(
-        f'<tr><th scope="row">{name}</th><td>{f"{each:.2f}".replace("-", "−")}</td><td>{text}</td>'
-        f"<td>{_share(P)}</td></tr>"
+        f'<tr><th scope="row">{name}</th><td>{rounded(each)}</td><td>{text}</td><td>{_share(P)}</td></tr>'
         for name, each, text, P in zip(names, s, middle, figure.P.tolist(), strict=True)
     )
     heading = "e<sup>s/τ</sup>" if loss else "force"

@@ -5,6 +5,7 @@ export const [TAU_MIN, TAU_MAX] = [0.01, 10];
 // The style that these figures share with matplotlib's, in CSS pixels on the page; figures.py reads it here.
 export const STYLE = {"text": 12, "title": 13, "line": 2};
 const BUTTON_RATIO = 10 ** 0.1; // ten presses a decade
+const USUAL_WIDTH = 640; // px
 const ANNOUNCE_AFTER = 600; // ms of rest before a screen reader hears the numbers
 const SLIDER_KEYS = /^(Arrow|Page|Home|End)/;
 
@@ -56,18 +57,22 @@ export function announcer(element) {
   return Object.assign(say, { stop: () => clearTimeout(waiting) });
 }
 
-// Draws now, whenever one of the model's values changes, and whenever the figure's width does. Returns what ends it.
-export function keepDrawn(model, root, names, draw) {
+// Lays out and draws, now and whenever the figure's width changes, and draws whenever one of the model's values does.
+// `lay` alone asks for sizes: asked for in `draw`, they make the browser lay out twice a move. Returns what ends it.
+export function keepDrawn(model, root, names, { lay, draw }) {
   const events = names.map((name) => `change:${name}`);
   let frame, width;
-  for (const event of events) model.on(event, draw);
-  const observer = new ResizeObserver(() => {
-    if (root.clientWidth === width) return;
+  const drawAll = () => {
     width = root.clientWidth;
+    lay(width || USUAL_WIDTH); // a figure that is not shown has none
+    draw();
+  };
+  const observer = new ResizeObserver(() => {
     cancelAnimationFrame(frame);
-    frame = requestAnimationFrame(draw);
+    if (root.clientWidth !== width) frame = requestAnimationFrame(drawAll);
   });
-  draw();
+  drawAll();
+  for (const event of events) model.on(event, draw);
   observer.observe(root);
   return () => {
     observer.disconnect();
@@ -77,13 +82,29 @@ export function keepDrawn(model, root, names, draw) {
   };
 }
 
-const TICKS = ["0.01", "0.1", "1", "10"].map((tau, i) => `<span style="left: ${(100 * i) / 3}%">${tau}</span>`).join("");
+const THEME = { attributeFilter: ["data-theme", "data-jp-theme-light"] }; // of the site, of JupyterLab
+
+// Draws when the page's theme may have changed, or the page goes to paper: a canvas does not follow its colours by
+// itself. Returns what ends it.
+export function followTheme(draw) {
+  const observer = new MutationObserver(draw), media = ["(prefers-color-scheme: dark)", "print"].map(matchMedia);
+  for (const element of [document.documentElement, document.body]) observer.observe(element, THEME);
+  for (const query of media) query.addEventListener("change", draw);
+  return () => {
+    observer.disconnect();
+    for (const query of media) query.removeEventListener("change", draw);
+  };
+}
+
+const LABELS = ["0.01", "0.1", "1", "10"];
+const TICKS = LABELS.map((tau, i) => `<span style="left: ${(100 * i) / 3}%">${tau}</span>`).join("");
 
 // The controls of a temperature from 0.01 to 10: a slider between − and +, as HTML; tauControl makes it work.
 export const TAU_CONTROLS = `
 <div class="controls">
   <button type="button" aria-label="lower temperature">−</button>
-  <input type="range" min="${Math.log10(TAU_MIN)}" max="${Math.log10(TAU_MAX)}" step="0.01" aria-label="temperature tau">
+  <input type="range" min="${Math.log10(TAU_MIN)}" max="${Math.log10(TAU_MAX)}" step="0.01"
+    aria-label="temperature tau">
   <button type="button" aria-label="higher temperature">+</button>
   <div class="ticks" aria-hidden="true">${TICKS}</div>
 </div>`;
@@ -100,7 +121,7 @@ export function tauControl(model, root, moved) {
   minus.addEventListener("click", () => move(model.get("tau") / BUTTON_RATIO));
   plus.addEventListener("click", () => move(model.get("tau") * BUTTON_RATIO));
   slider.addEventListener("input", () => move(10 ** slider.value));
-  keepKeys(slider, SLIDER_KEYS);
+  keepKeys(slider);
   return (tau, colour) => {
     slider.value = Math.log10(tau);
     slider.setAttribute("aria-valuetext", tau.toPrecision(3));
@@ -115,8 +136,29 @@ export function keepKeys(element, keys = SLIDER_KEYS) {
   });
 }
 
+// Lets one pointer at a time, the mouse by its main button, drag: `grab` gives what an event takes hold of, undefined
+// if nothing, and `drag` follows each move with that.
+export function draggable(element, grab, drag) {
+  let held, pointer;
+  element.addEventListener("pointerdown", (event) => {
+    if (held || event.button) return;
+    held = grab(event);
+    if (!held) return;
+    pointer = event.pointerId;
+    element.setPointerCapture(pointer);
+  });
+  element.addEventListener("pointermove", (event) => {
+    if (held && event.pointerId === pointer) drag(event, held);
+  });
+  element.addEventListener("lostpointercapture", (event) => { // comes after pointerup and pointercancel too
+    if (event.pointerId === pointer) held = undefined;
+  });
+}
+
 const TRACK = "color-mix(in srgb, currentColor 40%, transparent)";
-const THUMB = "width: 24px; height: 24px; border: 2px solid currentColor; border-radius: 50%; background: var(--tau-colour);";
+const THUMB = `
+    width: 24px; height: 24px; border: 2px solid currentColor; border-radius: 50%; background: var(--tau-colour);
+  `;
 
 // The style that every figure starts from; a figure's root has the class "contrastlab-NAME". Lines and texts are in
 // currentColor, and what carries the temperature's colour is outlined in it: both the deepest blue and the palest
@@ -148,7 +190,9 @@ export const baseStyle = (name) => `
   & svg { display: block; width: 100%; height: auto; margin: .6em 0; overflow: visible; font-size: ${STYLE.text}px; }
   & svg text { fill: currentColor; }
   & .numbers { display: flex; flex-wrap: wrap; gap: .1em 1.4em; font-variant-numeric: tabular-nums; }
-  & .spoken { position: absolute; width: 1px; height: 1px; overflow: hidden; clip-path: inset(50%); white-space: nowrap; }
+  & .spoken {
+    position: absolute; width: 1px; height: 1px; overflow: hidden; clip-path: inset(50%); white-space: nowrap;
+  }
 }
 `;
 

@@ -10,6 +10,7 @@ import anywidget
 import numpy as np
 import traitlets
 
+from ..checks import check_temperature
 from ..figures import TAU_COLDEST, TAU_WARMEST, tau_colour
 
 _COLOUR_STOPS = 24
@@ -45,6 +46,15 @@ class Floats(traitlets.List):
 
     def validate(self, owner: object, value: object) -> object:
         return super().validate(owner, value.tolist() if hasattr(value, "tolist") else value)
+
+
+class Temperature(traitlets.Float):
+    """A finite number > 0. Raises ValueError for another."""
+
+    def validate(self, owner: object, value: object) -> float:
+        tau = super().validate(owner, value)
+        check_temperature(tau)
+        return tau
 
 
 class InteractiveFigure(anywidget.AnyWidget):

@@ -210,7 +210,7 @@ function show(root, picture, state, width) {
   showSentences(root, texts);
   const label = `Share of the push of each negative against its similarity: ${texts.join(", ")}.`;
   place(root.querySelector("svg"), { "aria-label": label });
-  picture(state, Math.max(280, width || 640));
+  picture(state, width);
   const { tau, entropy, effective, interval, r, largest } = state;
   Object.assign(root.dataset, { reached: largest >= GOAL, tau, entropy, effective, interval, r: JSON.stringify(r) });
   return texts.join(", ").replace("τ", "tau");
@@ -226,13 +226,14 @@ function render({ model, el }) {
   const showTau = tauControl(model, root, () => {
     if (Number(root.dataset.tau) !== model.get("tau")) draw(); // for a host that does not report changes made here
   });
+  let width;
+  const lay = (wide) => { width = Math.max(280, wide); };
   const draw = () => {
-    const width = root.clientWidth; // asked before anything is written, or the browser has to lay out twice
     const state = readModel(model);
     showTau(state.tau, state.colour);
     say(show(root, picture, state, width));
   };
-  const end = keepDrawn(model, root, ["tau", "similarities", "labels", "colours"], draw);
+  const end = keepDrawn(model, root, ["tau", "similarities", "labels", "colours"], { lay, draw });
   return () => {
     say.stop();
     end();

@@ -6,8 +6,7 @@ import traitlets
 from torch import Tensor
 
 from .. import hardness
-from ..checks import check_temperature
-from .figure import Floats, InteractiveFigure
+from .figure import Floats, InteractiveFigure, Temperature
 from .temperature_still import draw_still
 
 SHARE = 0.95  # of the push, for the shaded interval
@@ -28,7 +27,7 @@ class TemperatureFigure(InteractiveFigure):
     MODULE = "temperature.mjs"
     STATE = ("tau", "similarities", "labels")
 
-    tau = traitlets.Float(0.07).tag(sync=True)
+    tau = Temperature(0.07).tag(sync=True)
     similarities = Floats(traitlets.Float(), default_value=_EVENLY_SPREAD).tag(sync=True)
     labels = traitlets.List(traitlets.Unicode()).tag(sync=True)
 
@@ -56,11 +55,6 @@ class TemperatureFigure(InteractiveFigure):
     def _s_neg(self) -> Tensor:
         return torch.tensor([self.similarities], dtype=torch.float64)  # (1, K)
 
-    @traitlets.validate("tau")
-    def _valid_tau(self, proposal: dict) -> float:
-        check_temperature(proposal["value"])
-        return proposal["value"]
-
     @traitlets.validate("similarities")
     def _valid_similarities(self, proposal: dict) -> list[float]:
         s = proposal["value"]
@@ -72,20 +66,28 @@ class TemperatureFigure(InteractiveFigure):
             )
         if not s:
             raise ValueError("similarities is empty, but the push needs at least one negative to fall on.")
+        _check_lengths(s, self.labels)
         return [round(x, _DECIMALS) for x in s]
 
     @traitlets.validate("labels")
     def _valid_labels(self, proposal: dict) -> list[str]:
-        labels = proposal["value"]
-        if labels and len(labels) != len(self.similarities):
-            raise ValueError(
-                f"expected one label a negative: {len(self.similarities)} similarities, got {len(labels)} labels. "
-                "Pass both together, or no labels."
-            )
-        return labels
+        _check_lengths(self.similarities, proposal["value"])
+        return proposal["value"]
 
     def __repr__(self) -> str:
         return f"TemperatureFigure(tau={self.tau:g}, K={len(self.similarities)})"
 
     def still(self) -> str:
         return draw_still(self)
+
+
+class _Mismatch(ValueError, traitlets.TraitError):
+    """A ValueError, as documented, for which `hold_trait_notifications` also takes all changes back."""
+
+
+def _check_lengths(s: list[float], labels: list[str]) -> None:
+    if labels and len(labels) != len(s):
+        raise _Mismatch(
+            f"expected one label a negative: {len(s)} similarities, got {len(labels)} labels. "
+            "Set both together, inside `with figure.hold_trait_notifications():`, or no labels."
+        )

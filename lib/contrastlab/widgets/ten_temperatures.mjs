@@ -134,8 +134,8 @@ function connect(root, model, data, map, draw) {
   return choose;
 }
 
-function layOut(root, map, plots) {
-  const width = Math.max(260, root.clientWidth || 640), wide = width >= WIDE;
+function layOut(root, map, plots, shown) {
+  const width = Math.max(260, shown), wide = width >= WIDE;
   root.dataset.wide = wide;
   root.dataset.narrow = width < 480;
   const side = Math.floor(Math.min(LARGEST_MAP, wide ? width - BESIDE_MAP - GAP : width));
@@ -162,7 +162,6 @@ function drawer(root, model, data, { map, plots, say, colours }) {
     pending ??= requestAnimationFrame(() => { pending = requestAnimationFrame(follow); });
   };
   const drawAll = () => {
-    layOut(root, map, plots);
     draw();
     follow();
   };
@@ -182,7 +181,8 @@ async function render({ model, el }) {
   const say = announcer(root.querySelector(".spoken"));
   const { draw, drawAll, cancel } = drawer(root, model, data, { map, plots, say, colours });
   const choose = connect(root, model, data, map, draw);
-  const end = keepDrawn(model, root, [], drawAll);
+  const lay = (width) => layOut(root, map, plots, width);
+  const end = keepDrawn(model, root, [], { lay, draw: drawAll });
   for (const event of EVENTS) model.on(event, draw);
   return () => {
     for (const event of EVENTS) try { model.off(event, draw); } catch { /* a host without a kernel may refuse */ }

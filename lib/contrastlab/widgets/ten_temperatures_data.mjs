@@ -12,8 +12,8 @@ export async function loadData(model) {
   return readData(new Uint8Array(await response.arrayBuffer()));
 }
 
-// bytes: Uint8Array. The header's fields; maps, neighbours and similarities as functions of temperature and image; means
-// over images and spreads over seeds.
+// bytes: Uint8Array. The header's fields; maps, neighbours and similarities as functions of temperature and image;
+// means over images and spreads over seeds.
 export function readData(bytes) {
   const own = bytes.slice().buffer; // typed arrays need a buffer that starts where they are aligned
   const headerEnd = 4 + new DataView(own).getUint32(0, true);

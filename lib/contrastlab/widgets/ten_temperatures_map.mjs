@@ -27,8 +27,9 @@ function paint(canvas, side, at, { glyphs }, members) {
       context.moveTo(x + r, y);
       context.arc(x, y, r, 0, 2 * Math.PI);
     }
-    context[form === "disc" ? "fillStyle" : "strokeStyle"] = colour;
-    context[form === "disc" ? "fill" : "stroke"]();
+    context.fillStyle = context.strokeStyle = colour;
+    if (form === "disc") context.fill();
+    else context.stroke();
   });
 }
 

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ..figures import tau_colour
+from .drawing import rounded
 from .ten_temperatures_data import GLYPHS
 
 if TYPE_CHECKING:
@@ -44,14 +45,10 @@ def describe(figure: "TenTemperaturesFigure") -> str:
     same, different = figure.mean_similarities
     return (
         f"temperature τ = {figure.tau:g} | "
-        f"mean similarity {_signed(same)} within a class, {_signed(different)} between classes | "
+        f"mean similarity {rounded(same)} within a class, {rounded(different)} between classes | "
         f"uniformity {_range(figure.uniformity)} | tolerance {_range(figure.tolerance)} | "
         f"linear accuracy {_range(figure.linear_accuracy)}\u00a0%"
     )
-
-
-def _signed(number: float) -> str:
-    return f"{number:.2f}".replace("-", "−")
 
 
 def _range(spread: "Spread") -> str:

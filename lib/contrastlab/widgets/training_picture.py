@@ -5,6 +5,7 @@ from collections.abc import Sequence
 
 from ..figures import tau_colour
 from ..files import repository_root
+from .drawing import signed, text
 from .training_run import Run
 
 RECORDED = "panel-runs.json"
@@ -80,8 +81,8 @@ def _axes(title: str, low: float, high: float, last: int) -> str:
     return frame + "".join(texts)
 
 
-def _text(x: float, y: float, text: str, anchor: str = "start", weight: str = "normal") -> str:
-    return f'<text x="{x:g}" y="{y:g}" text-anchor="{anchor}" font-weight="{weight}">{text}</text>'
+def _text(x: float, y: float, words: str, anchor: str = "start", weight: str = "normal") -> str:
+    return text(x, y, words, anchor, f'font-weight="{weight}"')
 
 
 def _line(points: Sequence[tuple[float, float]], run: Run) -> str:
@@ -157,4 +158,4 @@ def _is_hard(run: Run) -> bool:
 
 
 def _short(number: float) -> str:
-    return f"{number:.1f}".removesuffix(".0").replace("-", "−")
+    return signed(f"{number:.1f}".removesuffix(".0"))

@@ -2,7 +2,7 @@
 // One file for every host: Jupyter mounts it through anywidget, the website through mount.js.
 
 import {
-  announcer, baseStyle, keepDrawn, place, save, showSentences, tauColour, tauControl,
+  announcer, baseStyle, followTheme, keepDrawn, place, save, showSentences, tauColour, tauControl,
 } from "./common.mjs";
 import { curvesIn } from "./world_curves.mjs";
 import { hasTemperature, LONGEST, meanOf } from "./world_flow.mjs";
@@ -26,8 +26,19 @@ function paintSphere(root, canvas, run, view) {
   const ink = getComputedStyle(root).color;
   const colour = hasTemperature(run.world.loss) ? run.world.colour : ink;
   drawSphere(canvas, { z: run.z, view, mean: meanOf(run.z), ink, colour, size: view.size });
-  const degrees = Math.round((view.yaw * 180) / Math.PI);
-  place(canvas, { "aria-valuenow": ((degrees % 360) + 360) % 360 });
+}
+
+// How the sphere stands, for a screen reader, which would not stop reading if it were told of each turn by itself.
+function tellTurn(canvas, { yaw, pitch }) {
+  const [turn, height] = [yaw, pitch].map((radians) => Math.round((radians * 180) / Math.PI));
+  const now = ((turn % 360) + 360) % 360;
+  const from = `seen from ${Math.abs(height)} degrees ${height < 0 ? "below" : "above"}`;
+  place(canvas, { "aria-valuenow": now, "aria-valuetext": `${now} degrees, ${from}` });
+}
+
+function nameOfPlay(run, playing) {
+  if (!playing) return "Play";
+  return run.ended() ? "Play again" : "Pause";
 }
 
 // The numbers as text, and in full precision on the root element.
@@ -37,7 +48,7 @@ function tell(root, run, loop, compact) {
   const label = `Uniformity, tolerance and effective rank over the steps: ${texts.join(", ")}.`;
   if (!compact) showSentences(root, texts);
   if (!compact && !loop.running()) place(root.querySelector("svg"), { "aria-label": label });
-  place(root.querySelector(".play"), {}, !loop.playing() ? "Play" : run.ended() ? "Play again" : "Pause");
+  place(root.querySelector(".play"), {}, nameOfPlay(run, loop.playing()));
   const reached = !compact && run.atRest() && tolerance >= STILL_BUNCHED;
   const numbers = { steps, uniformity, tolerance, rank, balance, loss, tau, seed };
   Object.assign(root.dataset, { ...numbers, atRest: run.atRest(), running: loop.running(), reached });
@@ -51,7 +62,7 @@ function showControls(root, { loss, seed }) {
   if (!choice) return;
   if (choice.value !== loss) choice.value = loss;
   place(root.querySelector("output"), {}, `${seed}`);
-  root.querySelector('[aria-label="previous seed"]').disabled = seed === 0;
+  place(root.querySelector('[aria-label="previous seed"]'), { "aria-disabled": seed === 0 }); // and it keeps the focus
 }
 
 // Connects the controls other than the temperature's: `change` takes new values of the model, `again` starts anew.
@@ -75,9 +86,12 @@ function render({ model, el }) {
   const [canvas, stage] = [root.querySelector("canvas"), root.querySelector(".stage")];
   const curves = compact ? undefined : curvesIn(root.querySelector("svg"));
   const say = announcer(root.querySelector(".spoken"));
-  let followed, drawnWidth;
+  let followed;
   const run = createRun(), view = { yaw: 0.3, pitch: 0.35, byHand: false };
-  const paint = () => paintSphere(root, canvas, run, view);
+  const paint = () => {
+    paintSphere(root, canvas, run, view);
+    if (view.byHand || !loop.running()) tellTurn(canvas, view);
+  };
   const show = () => {
     run.measure();
     paint();
@@ -127,11 +141,8 @@ function render({ model, el }) {
   connect(root, model, { change, again, step, playOrPause });
   makeTurnable(canvas, view, paint);
 
-  // Asked for sizes only here: while a reader moves the slider, each question would make the browser lay out once more.
-  const lay = () => {
-    const width = root.clientWidth || 640, narrow = width < NARROW;
-    if (width === drawnWidth) return;
-    drawnWidth = width;
+  const lay = (width) => {
+    const narrow = width < NARROW;
     stage.classList.toggle("narrow", narrow && !compact);
     view.size = canvas.clientWidth || 300; // a figure that is not shown has no size
     canvas.width = canvas.height = Math.round(view.size * Math.min(2, devicePixelRatio || 1));
@@ -139,13 +150,11 @@ function render({ model, el }) {
     if (narrow) curves?.layout(width, CURVES_HIGH, true);
     else curves?.layout(column, column, false);
   };
-  lay();
-  const sizes = new ResizeObserver(lay); // before the one of keepDrawn, which draws anew
-  sizes.observe(root);
-  const end = keepDrawn(model, root, ["loss", "tau", "seed", "n", "playing", "colours"], follow);
+  const end = keepDrawn(model, root, ["loss", "tau", "seed", "n", "playing", "colours"], { lay, draw: follow });
+  const endTheme = followTheme(paint);
   return () => {
+    endTheme();
     loop.end();
-    sizes.disconnect();
     say.stop();
     end();
   };

@@ -4,8 +4,7 @@ import traitlets
 from torch import Tensor
 
 from .. import geometry
-from ..checks import check_temperature
-from .figure import InteractiveFigure
+from .figure import InteractiveFigure, Temperature
 from .world_flow import LONGEST, LOSS_NAMES, advance, labels_of, start_points
 from .world_still import draw_still
 
@@ -27,7 +26,7 @@ class WorldFigure(InteractiveFigure):
     STATE = ("loss", "tau", "seed", "n", "playing", "steps", "compact")
 
     loss = traitlets.Unicode("contrastive").tag(sync=True)
-    tau = traitlets.Float(0.07).tag(sync=True)
+    tau = Temperature(0.07).tag(sync=True)
     seed = traitlets.Int(0).tag(sync=True)
     n = traitlets.Int(300).tag(sync=True)
     playing = traitlets.Bool(True).tag(sync=True)
@@ -91,11 +90,6 @@ class WorldFigure(InteractiveFigure):
     def _valid_loss(self, proposal: dict) -> str:
         if proposal["value"] not in LOSS_NAMES:
             raise ValueError(f"there is no loss {proposal['value']!r} here. Choose one of {', '.join(LOSS_NAMES)}.")
-        return proposal["value"]
-
-    @traitlets.validate("tau")
-    def _valid_tau(self, proposal: dict) -> float:
-        check_temperature(proposal["value"])
         return proposal["value"]
 
     @traitlets.validate("seed", "n", "steps")

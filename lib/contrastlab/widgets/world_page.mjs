@@ -37,7 +37,7 @@ export const WORLD_STYLE = `
   & .run .play { min-width: 6.6em; }
   & .seed { display: flex; gap: .5em; align-items: center; margin-left: auto; font-variant-numeric: tabular-nums; }
   & .run .seed button { padding: 0; font-size: 20px; }
-  & :disabled { opacity: .4; cursor: default; }
+  & :is(:disabled, [aria-disabled="true"]) { opacity: .4; cursor: default; }
   & .stage { display: grid; grid-template-columns: minmax(0, 1fr) minmax(0, 1fr); gap: 0 20px; margin: .4em 0 .6em; }
   & canvas {
     display: block; width: 100%; max-width: 400px; margin: 0 auto; aspect-ratio: 1; cursor: grab; touch-action: pan-y;

@@ -1,6 +1,6 @@
 // The sphere of the world of points on a canvas, seen from far away: what is nearer is larger and stronger.
 
-import { keepKeys } from "./common.mjs";
+import { draggable, keepKeys } from "./common.mjs";
 
 // Four classes, by colour and by shape. No colour is a temperature's; each is 3 : 1 on a light and on a dark page, and
 // told apart from the others with any colour vision.
@@ -136,24 +136,18 @@ const TURNS = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowD
 
 // Lets a reader turn the sphere by dragging and by the arrow keys; `seen` follows each turn.
 export function makeTurnable(canvas, view, seen) {
-  let from;
   const turn = (yaw, pitch) => {
     view.yaw += yaw;
     view.pitch = Math.min(Math.PI / 2, Math.max(-Math.PI / 2, view.pitch + pitch));
     view.byHand = true;
     seen();
   };
-  canvas.addEventListener("pointerdown", (event) => {
-    from = [event.clientX, event.clientY];
-    canvas.setPointerCapture(event.pointerId);
+  const placeOf = ({ clientX, clientY }) => ({ x: clientX, y: clientY });
+  draggable(canvas, placeOf, (event, last) => {
+    const now = placeOf(event), radius = canvas.clientWidth / 2;
+    turn((now.x - last.x) / radius, (now.y - last.y) / radius);
+    Object.assign(last, now);
   });
-  canvas.addEventListener("pointermove", ({ clientX, clientY }) => {
-    if (!from) return;
-    const radius = canvas.clientWidth / 2;
-    turn((clientX - from[0]) / radius, (clientY - from[1]) / radius);
-    from = [clientX, clientY];
-  });
-  for (const end of ["pointerup", "pointercancel"]) canvas.addEventListener(end, () => { from = undefined; });
   canvas.addEventListener("keydown", (event) => {
     if (!TURNS[event.key]) return;
     event.preventDefault();

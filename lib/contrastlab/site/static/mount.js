@@ -1,20 +1,18 @@
 // Brings the book's interactive figures to life on a page without a kernel: each is an ES module in ./widgets/.
 
+// What the figures ask of the model that anywidget gives them in Jupyter.
 function staticModel(state) {
   const handlers = {};
-  const call = (event) => [...(handlers[event] ?? [])].forEach((handler) => handler());
   return {
     get: (name) => state[name],
     set(name, value) {
       if (Object.is(state[name], value)) return;
       state[name] = value;
-      call(`change:${name}`);
-      call("change");
+      [...(handlers[`change:${name}`] ?? [])].forEach((handler) => handler());
     },
     on(event, handler) { (handlers[event] ??= new Set()).add(handler); },
-    off(event, handler) { handler ? handlers[event]?.delete(handler) : delete handlers[event]; },
+    off(event, handler) { handlers[event]?.delete(handler); },
     save_changes() {},
-    send() {},
   };
 }
 
@@ -28,8 +26,9 @@ async function mount(figure) {
     still.forEach((node) => node.remove());
     figure.dataset.mounted = "1";
   } catch (error) {
-    stage.replaceChildren();
-    figure.append(Object.assign(stage, { className: "contrastlab-note", textContent: `This figure could not be made interactive: ${error.message}` }));
+    stage.className = "contrastlab-note";
+    stage.textContent = `This figure could not be made interactive: ${error.message}`;
+    figure.append(stage); // an error may come before it was in the page
   }
 }
 

@@ -1,5 +1,5 @@
-// What is wider than the page scrolls, and the keyboard must reach it. The theme looks once, before formulas and figures
-// have their sizes; this looks whenever a size changes.
+// What is wider than the page scrolls, and the keyboard must reach it. The theme looks once, before formulas and
+// figures have their sizes; this looks whenever a size changes.
 
 const watcher = new ResizeObserver((entries) => {
   for (const { target } of entries) target.tabIndex = target.scrollWidth > target.clientWidth ? 0 : -1;
