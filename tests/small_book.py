@@ -124,7 +124,11 @@ mystnb:
   figure: {caption: Second., name: fig-second-dot}
   image: {alt: A second dot.}
 ---
-Image(base64.b64decode(DOT))
+BLUE_DOT = (
+    "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAIAAACQd1PeAA"
+    "AADElEQVR4nGNgYPgPAAEDAQAIicLsAAAAAElFTkSuQmCC"
+)
+Image(base64.b64decode(BLUE_DOT))
 ```
 
 ```{code-cell}

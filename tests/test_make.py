@@ -1,4 +1,4 @@
-"""The Makefile's set-up: once, repaired after an interruption, clear when it fails, and nothing of the user's is removed.
+"""The Makefile's set-up: once, repaired after an interruption, clear when it fails; nothing of the user's is removed.
 
 Python and pip are stand-ins.
 """

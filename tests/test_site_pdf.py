@@ -74,7 +74,7 @@ def test_parts_and_captions_are_printed_and_no_page_is_empty(printed):
     for expected in ("part i. first part", "part ii. second part", "figure 2.1", "a dot.", "which is (7.1)"):
         assert expected in text
     assert all(len(text_of([page])) > 20 for page in printed.pages)
-    assert sum(len(page.images) for page in printed.pages) == 3  # the dots of two chapters
+    assert sum(len(page.images) for page in printed.pages) == 3  # each dot, of which no page has two alike
 
 
 def test_without_playwright_the_message_says_what_to_install(root, monkeypatch, capsys):

@@ -1,7 +1,6 @@
 """What the commands do: study, book, site, notebooks, test and more. Imports are inside: each starts at once."""
 
 import importlib.util
-import os
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -101,6 +100,8 @@ def notebooks(manifest: Manifest, names: Sequence[str] = ()) -> None:
 def test(manifest: Manifest) -> None:
     """Run the linter, the tests and every notebook, each to its end; raise JobFailed naming those that failed."""
     _need("nbval", "test")
+    from .notebooks import kernel_environment
+
     pages = [str(path.with_suffix(".ipynb")) for path in manifest.sources(manifest.chapters)]
     python = [sys.executable, "-m"]
     nbval = ["--nbval", "--nbval-current-env", "--nbval-cell-timeout=120", "--nbval-sanitize-with=tests/nbval.cfg"]
@@ -109,7 +110,8 @@ def test(manifest: Manifest) -> None:
         "tests": [*python, "pytest", "tests"],
         "notebooks": [*python, "pytest", *nbval, *pages],
     }
-    failed = [name for name, command in checks.items() if _run(name, command, manifest.root)]
+    environment = {"notebooks": kernel_environment()}
+    failed = [name for name, command in checks.items() if _run(name, command, manifest.root, environment.get(name))]
     if failed:
         raise JobFailed(f"failed: {', '.join(failed)}. The output above says where.")
 
@@ -161,10 +163,9 @@ def bench(manifest: Manifest, parts: Sequence[str], quick: bool) -> None:
     _say(f"The table is in {bench.run(manifest, parts, quick, manifest.root / BUILD / 'bench')}")
 
 
-def _run(name: str, command: list[str], folder: Path) -> int:
+def _run(name: str, command: list[str], folder: Path, environment: dict[str, str] | None = None) -> int:
     _say(f"== {name}: {' '.join(['python', *command[1:]])}")
-    # Progress bars of training cells are drawn for people; nbval would only collect them.
-    return subprocess.run(command, cwd=folder, env=os.environ | {"TQDM_DISABLE": "1"}, check=False).returncode
+    return subprocess.run(command, cwd=folder, env=environment, check=False).returncode
 
 
 def _need(module: str, extra: str) -> None:

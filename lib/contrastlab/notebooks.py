@@ -136,7 +136,7 @@ def _run(name: str, client: NotebookClient, report: Callable[[str], None]) -> No
     reached = [0]
     client.on_cell_execute = lambda cell, cell_index: reached.append(cell_index)
     try:
-        client.execute(env=_environment())
+        client.execute(env=kernel_environment())
     except (CellExecutionError, CellTimeoutError, RuntimeError) as error:
         cell = client.nb.cells[reached[-1]]
         raise ChapterError(
@@ -147,8 +147,8 @@ def _run(name: str, client: NotebookClient, report: Callable[[str], None]) -> No
     return _reproducible(client.nb)
 
 
-def _environment() -> dict[str, str]:
-    """One core a kernel, so that results do not depend on how many chapters run beside this one."""
+def kernel_environment() -> dict[str, str]:
+    """One core a kernel: its numbers and its pace then depend little on what else the machine does."""
     return os.environ | {
         "OMP_NUM_THREADS": "1",
         "PYTHONHASHSEED": "0",

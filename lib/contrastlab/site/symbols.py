@@ -47,17 +47,18 @@ def pattern(row: nodes.row) -> re.Pattern | None:
 
 
 def note(found: list[nodes.row], target: str) -> nodes.container:
-    """One line a symbol, as the glossary has it; its name in code leads there."""
+    """One line a symbol, as the glossary has it; its name in code, if it has one, leads there."""
     lines = []
-    for symbols, code, meaning in found:
-        link = nodes.reference("", "", *_copies(code[0]), refuri=target, internal=True)
-        space = nodes.Text(" ")
-        lines.append(nodes.paragraph("", "", *_copies(symbols[0]), space, link, space.deepcopy(), *_copies(meaning[0])))
+    for row in found:
+        symbols, code, meaning = map(_copies, row)
+        link = [nodes.reference("", "", *code, refuri=target, internal=True), nodes.Text(" ")] if code else []
+        lines.append(nodes.paragraph("", "", *symbols, nodes.Text(" "), *link, *meaning))
     return nodes.container("", *lines, classes=["symbol-note"])
 
 
-def _copies(paragraph: nodes.paragraph) -> list[nodes.Node]:
-    return [child.deepcopy() for child in paragraph.children]
+def _copies(cell: nodes.entry) -> list[nodes.Node]:
+    """What stands in a cell of the table, which may be empty."""
+    return [child.deepcopy() for paragraph in cell for child in paragraph]
 
 
 def _paragraphs(doctree: nodes.document) -> list[nodes.paragraph]:
