@@ -2,15 +2,20 @@
 
 import ast
 import math
+import os
 import re
 import shlex
+import subprocess
+import sys
 
 import jupytext
 import pytest
 import torch
 from torch.nn.functional import normalize
+from torch.utils.flop_counter import FlopCounterMode
 
-from contrastlab import config, train, train_command
+from contrastlab import cli, config, data, distributed, tiled_gathered, train, train_command
+from contrastlab.bench import memory
 from contrastlab.exercises import chapter11
 from contrastlab.files import repository_root
 from contrastlab.losses import contrastive_loss
@@ -52,6 +57,13 @@ def test_the_tiled_loss_as_written_out_is_the_plain_one_also_where_the_anchors_w
         torch.testing.assert_close(got, expected, rtol=1e-10, atol=1e-10)
 
 
+def as_if_one_of(world, monkeypatch):
+    """This process is the first of so many, and the others have the same features as it."""
+    monkeypatch.setattr(distributed, "world_size", lambda: world)
+    monkeypatch.setattr(distributed, "rank", lambda: 0)
+    monkeypatch.setattr(distributed, "collect", lambda x: torch.cat([x] * world))
+
+
 @pytest.mark.parametrize("world", [1, 2, 4])
 def test_own_anchors_are_the_machines_share_of_the_whole_batch(world):
     z0, z1 = two_views(8, 5, 0)
@@ -75,15 +87,69 @@ def test_the_commands_of_the_chapter_are_commands():
     text = SOURCE.read_text(encoding="utf-8").replace("\\\n", " ")
     block = re.search(r"```bash\n(.*?)```", text, re.DOTALL)[1]
     commands = [shlex.split(line) for line in block.splitlines() if line and not line.startswith("#")]
-    assert len(commands) == 3
-    for command in commands:
+    trainings = [command for command in commands if "train" in command]
+    packing = [cli._parser().parse_args(command[command.index("pack") :]) for command in commands if "pack" in command]
+    assert (len(trainings), len(packing), len(commands)) == (3, 1, 4)
+    for command in trainings:
         asked = train_command._parser().parse_args(command[command.index("train") + 1 :])
         assert asked.checkpoint.name == "run.safetensors"
         assert asked.tau == 0.1
+        assert asked.size is None  # refused for what is packed already
+        assert asked.data in (data.EMBEDDED, packing[0].target)
         if "torch.distributed.run" in command:
             launcher = command[command.index("torch.distributed.run") + 1 : command.index("train") - 2]
             run = pytest.importorskip("torch.distributed.run")
             assert run.parse_args([*launcher, "script"]).max_restarts == 3
+
+
+def test_a_process_of_many_computes_three_products(monkeypatch):
+    """The arithmetic of the chapter's price, counted while the loss and its gradient are computed."""
+    n, world, d = 64, 8, 16
+    as_if_one_of(world, monkeypatch)
+    z0, z1 = two_views(n, d, 0).requires_grad_().unbind()
+    in_place = {torch.ops.aten.addmm_: lambda dz, G, z, **_: 2 * G[0] * G[1] * z[1]}  # PyTorch counts addmm only
+    with FlopCounterMode(display=False, custom_mapping=in_place) as counter:
+        tiled_gathered.gathered_tiled_loss(z0, z1, 0.1, tile=20).backward()
+    assert counter.get_total_flops() == 3 * 2 * (2 * n) * (2 * n * world) * d
+
+
+MEASURED = """
+import sys
+import torch
+from contrastlab import distributed
+from contrastlab.bench import memory
+from contrastlab.tiled_gathered import forecast_share, gathered_tiled_loss
+
+torch.set_num_threads(1)
+images, world = int(sys.argv[1]), int(sys.argv[2])
+distributed.world_size, distributed.rank = lambda: world, lambda: 0
+distributed.collect = lambda x: torch.cat([x] * world)
+
+
+def loss_of(n):
+    z0, z1 = (torch.randn(n, 128).requires_grad_() for _ in range(2))
+    return lambda: gathered_tiled_loss(z0, z1, 0.1).backward()
+
+
+loss_of(400)()  # what is loaded on first use
+print(memory.rise_here(loss_of(images // world)) * 1e6 / 2**20, forecast_share(images, world).mebibytes)
+"""
+
+
+@pytest.mark.skipif(not memory.RESET_PEAK.exists(), reason="only Linux lets a process forget its peak")
+@pytest.mark.parametrize(("images", "world"), [(4096, 2), (4096, 8), (32_768, 64)])
+def test_the_memory_that_is_forecast_is_what_a_process_takes(images, world):
+    """Measured in a process of its own that sees copies of its features as those of the others; within 30 %."""
+    command = [sys.executable, "-c", MEASURED, str(images), str(world)]
+    done = subprocess.run(command, check=True, capture_output=True, text=True, env=os.environ | memory.HAND_BACK)
+    measured, forecast = map(float, done.stdout.split())
+    assert measured == pytest.approx(forecast, rel=0.3)
+
+
+def test_the_plain_matrix_of_a_forecast_is_2n_by_2N():
+    share = tiled_gathered.forecast_share(512, 4)
+    assert share.mebibytes_plain == 4 * (2 * 128) * (2 * 512) / 2**20
+    assert share.mebibytes < tiled_gathered.forecast_share(1024, 4).mebibytes
 
 
 def test_what_the_prose_says_of_the_library():

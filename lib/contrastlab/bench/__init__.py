@@ -20,13 +20,14 @@ PEERS = ("lightly", "pytorch_metric_learning", "kornia")
 def run(book: Manifest, parts: Sequence[str], quick: bool, folder: Path) -> Path:
     """Measure the parts, print their table and write it as bench.md, and as bench.json, into the folder.
 
+    A second table sets what is required beside what was measured, and says of each target whether it is met.
     quick: small sizes and few rounds. The files are rewritten after each part, so that an interruption loses one part.
     Returns the path of the table.
     """
     import torch
 
     from . import book as of_the_book
-    from . import loss, machine, memory, metrics, step, table, views
+    from . import loss, machine, memory, metrics, step, table, targets, views
 
     measures = {
         "loss": loss.measure,
@@ -37,18 +38,20 @@ def run(book: Manifest, parts: Sequence[str], quick: bool, folder: Path) -> Path
         "sweep": lambda quick: of_the_book.sweep(book, quick),
         "notebooks": lambda quick: of_the_book.notebooks(book, folder),
     }
-    described, rows = machine.describe(), []
+    described, rows, verdicts = machine.describe(), [], []
     print(table.heading(described), flush=True)
     before = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
         for part in parts:
             new = measures[part](quick)
-            rows += new
-            print(table.of(new), flush=True)
-            content = {"machine": described, "quick": quick, "rows": [asdict(row) for row in rows]}
+            judged = targets.judge(new, [part], described["bfloat16 units"])
+            rows, verdicts = rows + new, verdicts + judged
+            print(f"{table.of(new)}\n\n{table.of_targets(judged)}".rstrip() + "\n", flush=True)
+            content = {"machine": described, "quick": quick}
+            content |= {"rows": [asdict(row) for row in rows], "targets": [asdict(verdict) for verdict in verdicts]}
             write_atomically(folder / "bench.json", (json.dumps(content, indent=1) + "\n").encode())
-            write_atomically(folder / "bench.md", f"{table.heading(described)}\n{table.of(rows)}\n".encode())
+            write_atomically(folder / "bench.md", table.document(described, rows, verdicts).encode())
     finally:
         torch.set_num_threads(before)
     return folder / "bench.md"

@@ -12,14 +12,18 @@ MORE_IS_BETTER = (RATE,)
 
 @dataclass(frozen=True)
 class Row:
-    """One number of the table. ours: how many times better this book's variant is, in time, rate or memory."""
+    """One number of the table. ours: how many times better this book's variant is, in time, rate or memory.
+
+    value: None where the variant was left out; left_out then says why.
+    """
 
     part: str
     setting: str
     variant: str
-    value: float
+    value: float | None
     unit: str
     ours: float | None = None
+    left_out: str = ""
 
 
 def compare(part: str, setting: str, unit: str, values: Mapping[str, float], ours: str) -> list[Row]:
@@ -29,6 +33,13 @@ def compare(part: str, setting: str, unit: str, values: Mapping[str, float], our
         better = values[ours] / value if unit in MORE_IS_BETTER else value / values[ours]
         rows.append(Row(part, setting, variant, value, unit, better))
     return rows
+
+
+def too_large(part: str, setting: str, unit: str, needed: Mapping[str, float]) -> list[Row]:
+    """A row for each variant that this machine's memory does not hold, with the bytes that it needs."""
+    sizes = {variant: size / 1e9 for variant, size in needed.items()}
+    words = {variant: f"left out, needs {size:,.{0 if size > 10 else 1}f} GB" for variant, size in sizes.items()}
+    return [Row(part, setting, variant, None, unit, left_out=why) for variant, why in words.items()]
 
 
 def interleaved(

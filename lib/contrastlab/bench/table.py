@@ -1,11 +1,13 @@
-"""The rows as a Markdown table that also reads well as text."""
+"""The rows, and the verdicts on them, as Markdown tables that also read well as text."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from .measure import Row
+from .targets import Verdict
 
 TITLES = ("part", "setting", "variant", "measured", "ours is better by")
+TITLES_OF_TARGETS = ("part", "target", "required", "measured", "verdict")
 
 
 def heading(machine: Mapping[str, Any]) -> str:
@@ -15,23 +17,47 @@ def heading(machine: Mapping[str, Any]) -> str:
     return (
         f"{machine['processor']}, {machine['cores']} cores, {machine['capability']}, {units} bfloat16 units, "
         f"load {machine['load']}; {machine['system']}; {versions}.\n"
-        "CPU seconds of one thread, of all workers where there are some; variants in turn in one process, medians.\n"
+        "CPU seconds of one thread, of all workers where there are some, unless a row says wall clock; variants in "
+        "turn in one process, medians.\n"
     )
 
 
 def of(rows: Sequence[Row]) -> str:
-    """The table."""
-    cells = [TITLES, *map(_cells, rows)]
-    widths = [max(len(row[column]) for row in cells) for column in range(len(TITLES))]
-    lines = [
-        "| " + " | ".join(text.ljust(width) for text, width in zip(row, widths, strict=True)) + " |" for row in cells
-    ]
+    """The table of what was measured."""
+    return _table([TITLES, *map(_cells, rows)])
+
+
+def of_targets(verdicts: Sequence[Verdict]) -> str:
+    """The table of what is required, beside what was measured; empty without targets."""
+    if not verdicts:
+        return ""
+    return _table([TITLES_OF_TARGETS, *map(_cells_of_target, verdicts)])
+
+
+def document(machine: Mapping[str, Any], rows: Sequence[Row], verdicts: Sequence[Verdict]) -> str:
+    """Heading and both tables."""
+    return "\n".join([heading(machine), of(rows), "", of_targets(verdicts)]).rstrip() + "\n"
+
+
+def _table(cells: Sequence[Sequence[str]]) -> str:
+    widths = [max(len(row[column]) for row in cells) for column in range(len(cells[0]))]
+    lines = [_line(text.ljust(width) for text, width in zip(row, widths, strict=True)) for row in cells]
     return "\n".join([lines[0], "|" + "|".join("-" * (width + 2) for width in widths) + "|", *lines[1:]])
+
+
+def _line(texts: Iterable[str]) -> str:
+    return "| " + " | ".join(texts) + " |"
 
 
 def _cells(row: Row) -> tuple[str, ...]:
     ours = "" if row.ours is None else f"{_number(row.ours)} x"
-    return row.part, row.setting, row.variant, f"{_number(row.value)} {row.unit}", ours
+    value = row.left_out if row.value is None else f"{_number(row.value)} {row.unit}"
+    return row.part, row.setting, row.variant, value, ours
+
+
+def _cells_of_target(verdict: Verdict) -> tuple[str, ...]:
+    measured = "" if verdict.measured is None else _number(verdict.measured)
+    return verdict.part, verdict.number, verdict.required, measured, verdict.verdict
 
 
 def _number(value: float) -> str:

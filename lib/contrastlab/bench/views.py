@@ -1,5 +1,6 @@
 """Making the views of images: this book's batched way against transforms in worker processes and kornia's."""
 
+import sys
 from collections.abc import Callable, Iterator, Sequence
 
 import torch
@@ -18,6 +19,8 @@ QUICK_IMAGES, QUICK_ROUNDS = 512, 2
 
 Pipeline = Callable[[Tensor], Iterator[tuple[Tensor, Tensor]]]
 OURS, KORNIA = "this book", "kornia, batched"
+# Workers of a server, Linux's default from Python 3.14 on, are no children of this process: their time would be lost.
+START_OF_WORKERS = "fork" if sys.platform == "linux" else None
 TORCHVISION, LIGHTLY = f"torchvision, {WORKERS} workers", f"lightly, {WORKERS} workers"
 
 
@@ -64,7 +67,7 @@ def of_torchvision(images: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
         transforms.ToTensor(),
         transforms.Normalize(MEAN, STD),
     ])  # fmt: skip
-    yield from DataLoader(_Pairs(images, (one_view, one_view)), BATCH, num_workers=WORKERS)
+    yield from _loader(_Pairs(images, (one_view, one_view)))
 
 
 def of_lightly(images: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
@@ -84,7 +87,7 @@ def of_lightly(images: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
         gaussian_blur=0.0,
         normalize={"mean": list(MEAN), "std": list(STD)},
     )
-    yield from DataLoader(_Pairs(images, both_views.transforms), BATCH, num_workers=WORKERS)
+    yield from _loader(_Pairs(images, both_views.transforms))
 
 
 def of_kornia(images: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
@@ -105,6 +108,10 @@ def of_kornia(images: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
     for batch in images.split(BATCH):
         x = batch.float().div_(255)
         yield one_view(x), one_view(x)
+
+
+def _loader(data: Dataset) -> DataLoader:
+    return DataLoader(data, BATCH, num_workers=WORKERS, multiprocessing_context=START_OF_WORKERS)
 
 
 class _Pairs(Dataset):
