@@ -2,6 +2,17 @@
 
 import numpy as np
 
+GROUNDS = {"light": "#ffffff", "dark": "#121212"}  # of the book's pages
+
+
+def on_both_grounds(colour: str) -> float:
+    """The lower of the contrast ratios of a colour "#rrggbb" on a light and on a dark page of the book."""
+    return min(contrast(rgb(colour), rgb(ground)) for ground in GROUNDS.values())
+
+
+def rgb(colour: str) -> list[int]:
+    return list(bytes.fromhex(colour.removeprefix("#")))
+
 
 def contrast(ink: list[float], paper: list[float]) -> float:
     """The contrast ratio of two sRGB colours as WCAG 2 defines it, 1 to 21."""

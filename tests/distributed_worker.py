@@ -3,10 +3,15 @@
 Equality to 1e-6 needs an encoder that treats every image by itself, and float32 with few roundings.
 """
 
+import json
+import os
+import signal
 import sys
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -14,8 +19,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import normalize
 
-from contrastlab import checkpoints, data, distributed, encoders, train
-from contrastlab.config import Config
+from contrastlab import checkpoints, compiling, data, distributed, encoders, train, train_command
+from contrastlab.config import Config, loss_function
+from contrastlab.gathered import SharedBank
 from contrastlab.losses import LOSSES, contrastive_loss
 from contrastlab.negatives import in_batch
 from contrastlab.tiled_gathered import gathered_tiled_loss
@@ -29,7 +35,6 @@ CASES = {
 }
 WITH_BATCHNORM = replace(TINY, epochs=8, batch_size=16)
 LONG = replace(TINY, epochs=3, batch_size=16, negatives="bank")
-FAULTS = ("none goes back", "own part put back")
 TAUS = (0.004, 0.1)
 BIG = 4096  # images, whose similarities to one of two processes' views are a matrix of 128 MiB
 IMAGES = 35  # so that a batch of 32 leaves some out, and the last part of a bank has an empty place
@@ -63,24 +68,70 @@ def weights(run: train.Trained) -> Tensor:
     return torch.cat([value.detach().flatten().double() for value in run.encoder.state_dict().values()])
 
 
-def after_one_step(config: Config) -> dict[str, Tensor]:
+def after_one_step(config: Config, **options) -> dict[str, Tensor]:
     """The loss of one whole batch, and the gradient of every parameter."""
-    run = trained(config)
+    run = trained(config, **options)
     gradients = {f"gradient of {name}": parameter.grad for name, parameter in run.encoder.named_parameters()}
     return {"loss": torch.tensor(run.history), **gradients}
 
 
+def little_step() -> dict[str, Tensor]:
+    """Loss of chapter 11's little net on its 64 pairs, and the gradient of all parameters; the trainer's loss."""
+    generator = torch.Generator().manual_seed(1)
+    x0 = torch.randn(64, 20, generator=generator)
+    x1 = x0 + 0.3 * torch.randn(64, 20, generator=generator)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        net = nn.Sequential(nn.Linear(20, 32), nn.ReLU(), nn.Linear(32, 16))
+    model = distributed.parallel(net, torch.device("cpu"))
+    z0, z1 = (normalize(model(x[distributed.share(x)]), dim=1) for x in (x0, x1))
+    loss = train.loss_function(replace(TINY, tau=0.1))(*train.gathered_in_batch(z0, z1)).mean()
+    loss.backward()
+    gradient = torch.cat([parameter.grad.flatten() for parameter in net.parameters()])
+    return {"loss": distributed.average(loss.detach()), "gradient": gradient}
+
+
+def compiled_step(patch: pytest.MonkeyPatch) -> dict[str, Tensor]:
+    """As after_one_step, through torch.compile without its slow compiler; and how many graphs it was given."""
+    graphs = []
+
+    def as_it_is(graph: torch.fx.GraphModule, inputs: list[Tensor]) -> torch.fx.GraphModule:
+        graphs.append(graph)
+        return graph
+
+    with patch.context() as inside:
+        inside.setattr(compiling, "compile", partial(torch.compile, backend=as_it_is))
+        step = after_one_step(TINY, compile=True)
+    torch.compiler.reset()
+    return {"graphs": torch.tensor(len(graphs)), **step}
+
+
+def rows_of_the_bank(patch: pytest.MonkeyPatch) -> Tensor:
+    """How many rows of numbers each process's memory holds for the bank that it trained with: (W,)."""
+    banks = []
+
+    def kept(*arguments, **options) -> SharedBank:
+        banks.append(SharedBank(*arguments, **options))
+        return banks[-1]
+
+    with patch.context() as inside:
+        inside.setattr(train, "SharedBank", kept)
+        trained(replace(TINY, negatives="bank"))
+    (bank,) = banks
+    return distributed.collect(torch.tensor([bank.z.untyped_storage().nbytes() / (4 * TINY.dim)]))
+
+
 def features() -> tuple[Tensor, Tensor]:
-    """Features (24, 8) of two views, in float64."""
-    return torch.randn(2, 24, 8, generator=torch.Generator().manual_seed(0), dtype=torch.float64).unbind()
+    """Features (24, 8) of two views, in float64, as float32 has them too."""
+    return torch.randn(2, 24, 8, generator=torch.Generator().manual_seed(0)).double().unbind()
 
 
-def tiled(tau: float) -> dict[str, Tensor]:
+def tiled(tau: float, dtype: torch.dtype = torch.float64) -> dict[str, Tensor]:
     """The tiled loss of this process's part of the features, and the gradients at the features of all.
 
     Process r weighs its loss by r + 1, so that a gradient which only sums one's own weights is found out.
     """
-    z0, z1 = (z[distributed.share(z)].clone().requires_grad_() for z in features())
+    z0, z1 = (z[distributed.share(z)].to(dtype, copy=True).requires_grad_() for z in features())
     loss = gathered_tiled_loss(z0, z1, tau, tile=5)
     ((distributed.rank() + 1) * loss).backward()
     return {
@@ -133,6 +184,32 @@ def own_part_put_back(x: Tensor) -> Tensor:
     return whole
 
 
+def all_anchors(z0: Tensor, z1: Tensor) -> tuple[Tensor, Tensor]:
+    """The rows of all processes on each of them, instead of its own."""
+    return in_batch(distributed.gather(z0), distributed.gather(z1))
+
+
+def times_processes(config: Config) -> Callable[..., Tensor]:
+    loss = loss_function(config)
+    return lambda s_pos, s_neg: distributed.world_size() * loss(s_pos, s_neg)
+
+
+TIMES_PROCESSES = "own part put back, loss times processes"
+# Gathers in use that lose gradients: what stands there instead of ours.
+FAULTS = {
+    "none goes back": {"distributed.gather": distributed.collect},
+    "own part put back": {"distributed.gather": own_part_put_back},
+    "own part put back, all anchors": {
+        "distributed.gather": own_part_put_back,
+        "train.gathered_in_batch": all_anchors,
+    },
+    TIMES_PROCESSES: {
+        "distributed.gather": own_part_put_back,
+        "train.loss_function": times_processes,
+    },
+}
+
+
 def message(action: Callable[[], object]) -> str:
     with pytest.raises(ValueError) as refused:
         action()
@@ -142,11 +219,37 @@ def message(action: Callable[[], object]) -> str:
 def refusals() -> dict[str, str]:
     """What a learner reads who starts the processes with what does not fit."""
     odd = images(64 if distributed.rank() else 48)
+    too_few = [z[: 6 - distributed.rank()] for z in features()]
     return {
         "batch": message(lambda: trained(replace(TINY, batch_size=17))),
         "images": message(lambda: train.train(TINY, odd, device="cpu", progress=False)),
         "config": message(lambda: trained(replace(TINY, tau=1 / (1 + distributed.rank())))),
+        "features": message(lambda: gathered_tiled_loss(*too_few, 0.1)),
     }
+
+
+def killed_once(out: Path, victim: int, last: int, command: list[str]) -> None:
+    """`contrastlab train`, whose process number victim kills itself after step number last of the first start.
+
+    Process r writes the epochs that start s did to OUT/s-r.json.
+    """
+    rank, start = int(os.environ["RANK"]), distributed.restarts()
+    time.sleep(3 * rank * start)  # process 0 is there long before the new process 1, and must not look for the old one
+    steps, epochs = [], []
+
+    def after_step() -> None:
+        steps.append(1)
+        if (start, rank, len(steps)) == (0, victim, last):
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    def after_epoch(epoch: int, run: train.Trained) -> None:
+        epochs.append(epoch)
+        (out / f"{start}-{rank}.json").write_text(json.dumps(epochs))
+
+    with pytest.MonkeyPatch.context() as patch:
+        observed = partial(train.train, after_step=after_step, after_epoch=after_epoch)
+        patch.setattr(train_command, "train", observed)
+        train_command.run(command)
 
 
 def main(out: Path, epochs: int) -> None:
@@ -163,12 +266,18 @@ def main(out: Path, epochs: int) -> None:
             with patch.context() as inside:
                 inside.setattr(train, "TILED_FROM", 2)
                 found |= {f"tiled-batch.{key}": value for key, value in after_one_step(TINY).items()}
-            for fault, wrong in zip(FAULTS, (distributed.collect, own_part_put_back), strict=True):
+            for fault, wrong in FAULTS.items():
                 with patch.context() as inside:
-                    inside.setattr(distributed, "gather", wrong)
+                    for place, instead in wrong.items():
+                        inside.setattr(f"contrastlab.{place}", instead)
                     found |= {f"{fault}.{key}": value for key, value in after_one_step(TINY).items()}
+                    found |= {f"little, {fault}.{key}": value for key, value in little_step().items()}
+            found["bank.rows"] = rows_of_the_bank(patch)
+            found |= {f"compiled.{key}": value for key, value in compiled_step(patch).items()}
             for tau in TAUS:
                 found |= {f"tau {tau}.{key}": value for key, value in tiled(tau).items()}
+                in_float32 = tiled(tau, torch.float32)
+                found |= {f"float32, tau {tau}.{key}": value for key, value in in_float32.items()}
             go_on(out.with_name("long.safetensors"), epochs)
         description = {"history": run.history, "refusals": refusals(), "mebibytes": mebibytes}
         if distributed.rank() == 0:
@@ -176,4 +285,7 @@ def main(out: Path, epochs: int) -> None:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), int(sys.argv[2]))
+    if sys.argv[3:]:
+        killed_once(Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3]), sys.argv[4:])
+    else:
+        main(Path(sys.argv[1]), int(sys.argv[2]))

@@ -1,5 +1,6 @@
 """Plain pages with interactive figures, laid out as the site is: for tests that need no theme around a figure."""
 
+import math
 import shutil
 from pathlib import Path
 
@@ -24,3 +25,15 @@ def lay_out(folder: Path) -> Path:
 def write_page(path: Path, body: str) -> None:
     """A page that holds the body, a figure's twin for instance, and brings its figures to life."""
     path.write_text(f"{HEAD}{BOTH_SCHEMES}{ICON}{body}{MOUNT}", encoding="utf-8")
+
+
+def drag_round(root, name: str, degrees: float) -> None:
+    """Drag a point of the anatomy figure with the mouse, along the chord, to a place on its circle."""
+    mouse, point = root.page.mouse, root.get_by_role("slider", name=name, exact=True)
+    point.scroll_into_view_if_needed()
+    box, circle = point.locator(".disc").bounding_box(), root.locator(".round").bounding_box()
+    mouse.move(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
+    mouse.down()
+    radius, turn = circle["width"] / 2, math.radians(degrees)
+    mouse.move(circle["x"] + radius * (1 + math.cos(turn)), circle["y"] + radius * (1 - math.sin(turn)), steps=5)
+    mouse.up()

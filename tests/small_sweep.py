@@ -1,6 +1,7 @@
 """A book of one small profile, and what the tests of sweeps ask of its records."""
 
 import os
+import resource
 import signal
 import subprocess
 import sys
@@ -51,8 +52,18 @@ def content(root: Path) -> dict[str, tuple]:
     return {name: (r["history"], r["metrics"], r["config"], kept.get(name)) for name, r in found.items()}
 
 
-def start(root: Path, jobs: int) -> subprocess.Popen:
-    """The command itself, in a process group of its own as a shell would have it."""
+def start(root: Path, jobs: int, largest_file: int | None = None) -> subprocess.Popen:
+    """The command itself, in a process group of its own as a shell would have it.
+
+    largest_file: so many bytes, and no more, may it and its workers write into one file.
+    """
+
+    def prepare() -> None:
+        # A shell that starts something in the background lets it ignore Ctrl-C, and children inherit that.
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
+        if largest_file is not None:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (largest_file, largest_file))
+
     command = [sys.executable, "-m", "contrastlab", "sweep", "--profile", "tiny", "--jobs", str(jobs)]
     return subprocess.Popen(
         command,
@@ -62,8 +73,7 @@ def start(root: Path, jobs: int) -> subprocess.Popen:
         stderr=subprocess.STDOUT,
         text=True,
         start_new_session=True,
-        # A shell that starts something in the background lets it ignore Ctrl-C, and children inherit that.
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+        preexec_fn=prepare,
     )
 
 

@@ -61,6 +61,13 @@ def test_angles_are_kept_within_half_a_turn_and_take_a_tensor():
     assert (figure.anchor, figure.positive, figure.negatives) == (180, 5.5, [-90, 180, 0])
 
 
+@pytest.mark.parametrize("degrees", [-180 + 1e-9, -179.9999996, 180 + 1e-12, -540 + 1e-10, 1e9 + 180])
+def test_an_angle_is_never_minus_180_not_even_rounded(degrees):
+    figure = AnatomyFigure(anchor=degrees)
+    assert -180 < figure.anchor <= 180
+    assert math.cos(math.radians(figure.anchor - degrees)) == pytest.approx(1)
+
+
 def test_a_message_from_the_browser_moves_the_python_side_but_not_the_start():
     figure = AnatomyFigure(**CHAPTER)
     before = figure.loss

@@ -12,7 +12,7 @@ from contrastlab import hardness, losses, widgets
 from contrastlab.widgets import AnatomyFigure
 from contrastlab.widgets.anatomy import circle_forces, similarities
 from contrastlab.widgets.anatomy_still import number
-from figure_pages import lay_out, write_page
+from figure_pages import drag_round, lay_out, write_page
 
 PACKAGE = Path(widgets.__file__).parents[1]
 CHAPTER = {"positive": 36.9, "negatives": [53.1, -90, 180]}
@@ -117,38 +117,45 @@ def test_functions_in_javascript_equal_the_library_on_10_000_anchors(visit, page
             np.testing.assert_allclose(values[name], expected, rtol=0, atol=1e-6, err_msg=name)
 
 
+def strongest_pushes(rest: torch.Tensor, taus: torch.Tensor) -> torch.Tensor:
+    """By golden sections over the angle of one more negative, from the best of a coarse grid on: (B,).
+
+    rest: (B, 4) angles of the other candidates from the anchor, the positive first. taus: (B,).
+    """
+
+    def push(angle: torch.Tensor) -> torch.Tensor:  # (B,), as circle_forces computes it, which takes one tau only
+        P = torch.softmax(torch.cat([angle[:, None], rest], dim=1).cos() / taus[:, None], dim=1)[:, 0]
+        return P / taus * angle.sin()
+
+    grid = torch.linspace(0, math.pi, 501, dtype=torch.float64)
+    best = torch.stack([push(angle.expand(len(rest))) for angle in grid]).argmax(dim=0).clamp(1, len(grid) - 2)
+    low, high = grid[best - 1], grid[best + 1]
+    part = (math.sqrt(5) - 1) / 2
+    for _ in range(50):
+        left, right = high - part * (high - low), low + part * (high - low)
+        rises = push(left) < push(right)
+        low, high = torch.where(rises, left, low), torch.where(rises, high, right)
+    return push((low + high) / 2)
+
+
 @pytest.mark.browser
-def test_strongest_push_in_javascript_is_the_top_of_the_librarys_forces(visit, pages):
+def test_strongest_push_in_javascript_is_the_top_of_the_librarys_forces_in_10_000_cases(visit, pages):
     random = np.random.default_rng(1)
-    cases = [
-        {"tau": float(10 ** random.uniform(-2, 1)), "angles": random.uniform(-3, 3, 4).tolist()} for _ in range(50)
-    ]
+    angles, taus = random.uniform(-3, 3, (10_000, 4)), 10 ** random.uniform(-2, 1, 10_000)
     page, _ = visit(f"{pages}/blank.html")
     found = page.evaluate(
-        """async (cases) => {
+        """async ([angles, taus]) => {
           const { strongestPush } = await import("/_static/widgets/mathematics.mjs");
-          return cases.map(({ tau, angles }) => strongestPush(angles.map(Math.cos), tau));
+          return angles.map((each, i) => strongestPush(each.map(Math.cos), taus[i]));
         }""",
-        cases,
+        [angles.tolist(), taus.tolist()],
     )
+    np.testing.assert_allclose(found, strongest_pushes(torch.tensor(angles), torch.tensor(taus)), rtol=1e-6, atol=1e-6)
     grid = torch.linspace(0, math.pi, 20_001, dtype=torch.float64)
-    for case, push in zip(cases, found, strict=True):
-        rest = torch.tensor(case["angles"], dtype=torch.float64).expand(len(grid), -1)  # the positive and three others
-        angles = torch.cat([torch.zeros(len(grid), 1, dtype=torch.float64), rest, grid[:, None]], dim=1)
-        assert push == pytest.approx(float(circle_forces(angles, case["tau"])[:, -1].max()), rel=1e-5)
-
-
-def drag(page, name: str, degrees: float) -> None:
-    """Drag a point with the mouse along the chord to a place on the circle."""
-    point = page.get_by_role("slider", name=name, exact=True)
-    point.scroll_into_view_if_needed()
-    box, circle = point.locator(".disc").bounding_box(), page.locator(f"{ROOT} .round").bounding_box()
-    page.mouse.move(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
-    page.mouse.down()
-    radius, turn = circle["width"] / 2, math.radians(degrees)
-    to = circle["x"] + radius * (1 + math.cos(turn)), circle["y"] + radius * (1 - math.sin(turn))
-    page.mouse.move(*to, steps=5)
-    page.mouse.up()
+    for case in range(50):  # and by the library's own forces, on a fine grid
+        rest = torch.tensor(angles[case]).expand(len(grid), -1)  # the positive and three others
+        points = torch.cat([torch.zeros(len(grid), 1, dtype=torch.float64), rest, grid[:, None]], dim=1)
+        assert found[case] == pytest.approx(float(circle_forces(points, taus[case])[:, -1].max()), rel=1e-5)
 
 
 @pytest.mark.browser
@@ -158,12 +165,12 @@ def test_mouse_drags_a_negative_until_the_loss_doubles_and_starts_again(open_fig
     assert_shows_the_librarys_numbers(page)
     start = shown(page)
     assert not start["reached"]
-    drag(page, "negative 2", 45)
+    drag_round(page.locator(ROOT), "negative 2", 45)
     between = shown(page)
     assert between["degrees"][3] == pytest.approx(45, abs=1)
     assert start["loss"] < between["loss"] < 2 * start["loss"]
     assert not between["reached"]
-    drag(page, "negative 2", 30)
+    drag_round(page.locator(ROOT), "negative 2", 30)
     after = shown(page)
     assert after["reached"]
     assert after["loss"] > 2 * start["loss"]
@@ -173,6 +180,54 @@ def test_mouse_drags_a_negative_until_the_loss_doubles_and_starts_again(open_fig
     assert "0.87" in rows[2]  # cos 30 degrees
     page.get_by_role("button", name="start again").click()
     assert shown(page) == start
+
+
+# What is drawn, as numbers: the circle, the points, the paths of shadows and arrows, the widths of the bars.
+DRAWN = """(root) => {
+  const numbers = (text) => (text ?? "").match(/-?\\d+(?:\\.\\d+)?/g)?.map(Number) ?? [];
+  const each = (selector, read) => [...root.querySelectorAll(selector)].map(read);
+  const path = (element) => numbers(element.getAttribute("d"));
+  const { cx, cy, r } = root.querySelector(".round");
+  return {
+    centre: [cx, cy, r].map((length) => length.baseVal.value),
+    points: each(".point", (point) => numbers(point.getAttribute("transform"))),
+    shadows: each(".shadow", path), arrows: each(".arrow", path),
+    shares: each("tbody tr:not(.last) i", ({ style }) => numbers(style.transform)[0]),
+  };
+}"""
+
+
+@pytest.mark.browser
+@pytest.mark.parametrize("show", ["loss", "forces"])
+def test_what_is_drawn_is_what_the_library_computes(open_figure, show):
+    page = open_figure(show, viewport={"width": 800, "height": 900})
+    drag_round(page.locator(ROOT), "negative 3", 20)
+    drag_round(page.locator(ROOT), "anchor", -40)
+    found = shown(page)
+    anchor, positive, *negatives = found["degrees"]
+    figure = AnatomyFigure(tau=found["tau"], anchor=anchor, positive=positive, negatives=negatives)
+    drawn = page.locator(ROOT).evaluate(DRAWN)
+    x, y, radius = drawn["centre"]
+    pixel = 0.1 / radius  # what a tenth of a pixel is of the radius
+    places = (np.array(drawn["points"]) - (x, y)) * (1, -1) / radius  # (2 + K, 2)
+    z = np.stack([np.cos(figure.angles), np.sin(figure.angles)], axis=1)
+    np.testing.assert_allclose(places, z, rtol=0, atol=pixel)
+    np.testing.assert_allclose(drawn["shares"], figure.P, rtol=0, atol=1e-4)
+    if show == "loss":
+        feet = (np.array([shadow[2:] for shadow in drawn["shadows"][1:]]) - (x, y)) * (1, -1) / radius
+        s = np.array([figure.s_pos, *figure.s_neg])
+        np.testing.assert_allclose(feet, s[:, None] * z[0], rtol=0, atol=pixel)
+    tangents = np.stack([-z[:, 1], z[:, 0]], axis=1)  # counter-clockwise
+    for arrow, place, tangent, force in zip(drawn["arrows"], places, tangents, figure.forces.tolist(), strict=True):
+        tip = (
+            (np.array(arrow[6:8]) - (x, y)) * (1, -1) / radius
+            if arrow
+            else place + 8 / radius * np.sign(force) * tangent
+        )
+        beyond = (tip - place) @ tangent - 8 / radius * np.sign(
+            force
+        )  # an arrow starts at the edge of the mark, of 8 px
+        assert beyond == pytest.approx(force * figure.tau, abs=2 * pixel if arrow else 1 / radius)
 
 
 @pytest.mark.browser

@@ -2,6 +2,7 @@
 
 import json
 import math
+import shlex
 from pathlib import Path
 
 import numpy as np
@@ -9,9 +10,9 @@ import pytest
 import torch
 from scipy import stats
 
-from contrastlab import cli, manifest, paper, records
-from contrastlab.claims import effects, gaps, identities, ledger, study, text
-from contrastlab.claims.effects import FAILS, HOLDS, UNTESTABLE, WEAKER, Effect, Fact
+from contrastlab import cli, geometry, manifest, paper, records
+from contrastlab.claims import effects, gaps, gaps_in_records, gaps_in_table, identities, ledger, study, text
+from contrastlab.claims.effects import FAILS, HOLDS, OPEN, UNTESTABLE, WEAKER, Effect, Fact
 from contrastlab.files import repository_root
 from contrastlab.plans import as_json, plans
 from contrastlab.tables import Table
@@ -31,6 +32,12 @@ class TestRecords:
             assert plan.made(records.read(plan.record))
         kept = {path.stem for path in (records.folder(profile) / "embeddings").glob("*.npz")}
         assert kept == {name for name, plan in wanted.items() if plan.keeps_embeddings}
+
+    def test_have_a_row_with_their_command(self):
+        told = (ROOT / "data" / "README.md").read_text(encoding="utf-8").splitlines()
+        for profile in RECORDED:
+            row = f"| `runs/{profile}` | `contrastlab sweep --profile {profile}`"
+            assert sum(line.startswith(row) for line in told) == 1, f"data/README.md has no row {row}"
 
     def test_hold_table_1s_ten_columns_with_three_seeds(self):
         columns = {(plan.config.loss, plan.config.tau) for plan in plans("laptop")}
@@ -134,17 +141,32 @@ class TestVerdicts:
     def test_one_seed_decides_nothing_about_training_and_everything_about_identities(self, tmp_path):
         rows = made_up(tmp_path, 1, seeds=(1,))
         for name in TRAINED:
-            assert rows[name].verdict == UNTESTABLE
+            assert rows[name].verdict == OPEN
             assert rows[name].findings[0].note == "one seed has no spread"
         assert [rows[f"C{n}"].verdict for n in (1, 2, 3, 4)] == [HOLDS] * 4
 
     def test_what_is_missing_is_named_with_the_command_that_makes_it(self, tmp_path):
         rows = made_up(tmp_path, 1)
         notes = {name: rows[name].findings[0].note for name in ("C5", "C14")}
-        assert "contrastlab sweep --profile triplet" in notes["C5"]
-        assert "contrastlab sweep --profile limits" in notes["C14"]
+        assert notes["C5"].endswith(f"contrastlab sweep --profile triplet --records {tmp_path}")
+        assert notes["C14"].endswith(f"contrastlab sweep --profile limits --records {tmp_path}")
         assert rows["C14"].verdict == ledger.MISSING
-        assert "contrastlab sweep --profile cifar10" in rows["C6"].findings[1].note
+        assert f"contrastlab sweep --profile cifar10 --records {tmp_path}" in rows["C6"].findings[1].note
+
+    def test_a_command_that_is_told_makes_what_is_missing_where_it_is_missing(self, tmp_path, monkeypatch):
+        """Its words are those of the command line, which then hands on the folder that was read."""
+        asked = []
+        monkeypatch.setattr(cli.jobs, "sweep", lambda manifest, *arguments: asked.append(arguments))
+        root = tmp_path / "my records"
+        note = made_up(root, 1)["C14"].findings[0].note
+        assert cli.main(shlex.split(note.split("Make it: contrastlab ")[1])) == 0
+        assert asked == [(["limits"], None, str(root), None)]
+
+    def test_the_book_s_own_records_need_no_folder_in_the_command(self, monkeypatch):
+        own = _any_study()
+        monkeypatch.setattr(study.records, "read", lambda path: {"config": {}, "data": {}})
+        with pytest.raises(study.NotRecorded, match=r"contrastlab sweep --profile laptop$"):
+            own.table("uniformity", [study.Column("simple")])
 
     def test_two_data_sets_that_disagree_weaken_a_claim(self, tmp_path):
         made_up(tmp_path, 1)
@@ -203,9 +225,10 @@ class TestVerdicts:
             if path.name.startswith("simple") == path.name.endswith("seed0.json"):
                 path.unlink()
         (told,) = {m for m in _gaps(tmp_path)["G2"].missing if "fashion-mini" in m}
-        assert "has all of" in told and "Go on with: contrastlab sweep --profile laptop" in told
+        assert "has all of" in told
+        assert told.endswith(f"Go on with: contrastlab sweep --profile laptop more-seeds --records {tmp_path}")
         note = next(row for row in ledger.ledger(root=tmp_path) if row.claim.name == "C11").findings[0].note
-        assert note.endswith("contrastlab sweep --profile more-seeds"), "every profile that could help"
+        assert note.endswith(f"Go on with: contrastlab sweep --profile laptop more-seeds --records {tmp_path}")
 
     @pytest.mark.parametrize("mistake", [KeyError, IndexError])
     def test_a_mistake_in_an_open_point_is_not_taken_for_a_missing_run(self, monkeypatch, mistake):
@@ -222,6 +245,52 @@ class TestVerdicts:
             ledger._own_effects(claim, study.OwnTable())
         asks = ledger.Claim("C", "", "", 7, lambda measured: measured.embeddings(study.Column("simple")))
         assert ledger._own_effects(asks, study.OwnTable()) == []
+
+
+class TestOpenPointsInTheRecords:
+    @pytest.mark.parametrize(("classes", "bound"), [(10, 2.202), (20, 2.747)])
+    def test_g5_counts_the_runs_below_the_bound_of_their_own_tolerance(self, tmp_path, classes, bound):
+        """Classes on the corners of a simplex reach the bound at tolerance 1; one run is above it, one has no value."""
+        todo = plans("laptop", root=tmp_path)
+        values = dict.fromkeys(todo, bound - 0.002) | {todo[3]: bound + 0.002, todo[4]: None}
+        for plan, uniformity in values.items():
+            write_record(plan, {"uniformity": uniformity, "tolerance": 1.0})
+            if plan.keeps_embeddings:
+                records.write_embeddings(plan.embeddings, torch.eye(60), torch.arange(60) % classes)
+        on = study.Study("any", ["laptop"], ROOT, tmp_path)
+        assert gaps_in_records.our_room(on) == {"runs of 29 below the bound": 28}
+
+    def test_g5_without_a_record_says_what_makes_them(self, tmp_path):
+        on = study.Study("any", ["laptop"], ROOT, tmp_path)
+        with pytest.raises(study.NotRecorded, match=f"sweep --profile laptop --records {tmp_path}"):
+            on.every_run("uniformity")
+
+    def test_g5_of_the_book(self):
+        found = next(gap for gap in gaps.gaps(ledger.studies()) if gap.name == "G5").numbers
+        ours = {what: count for what, count in found.items() if "runs of" in what}
+        assert len(ours) == 2 and all(f"runs of {count} below the bound" in what for what, count in ours.items())
+
+    def test_g10_is_accuracy_by_share_for_each_loss_that_has_several(self, tmp_path):
+        made_up(tmp_path, 1)
+        for plan in plans("open-questions", root=tmp_path):
+            if plan.config.loss == "hard_simple":
+                write_record(plan, {"linear_accuracy": 100 * plan.config.alpha + plan.config.seed})
+        found = _gaps(tmp_path)["G10"]
+        hard = {what.split("accuracy of ")[1]: v for what, v in found.numbers.items() if "accuracy of hard" in what}
+        assert list(hard) == [f"hard simple, alpha {alpha:g}" for alpha in (0.05, 0.1, 0.2, 0.3, 0.5)]
+        assert hard["hard simple, alpha 0.05"] == pytest.approx(5 + 1), "the mean of the three seeds of alpha 0.3"
+        assert hard["hard simple, alpha 0.3"] == pytest.approx(86, abs=0.01)
+        (missing,) = found.missing
+        assert missing.startswith("hard contrastive tau 0.3 alpha 0.05 is not recorded. Make it: ")
+        assert missing.endswith(f"contrastlab sweep --profile open-questions --records {tmp_path}")
+
+    def test_g10_of_the_other_loss_needs_its_own_columns_only(self, tmp_path):
+        made_up(tmp_path, 1)
+        for plan in plans("open-questions", root=tmp_path):
+            if plan.config.loss == "hard_contrastive":
+                write_record(plan, {"linear_accuracy": 80.0})
+        names = [what.removeprefix("fashion-mini: ") for what in _gaps(tmp_path)["G10"].numbers]
+        assert names[2:] == [f"accuracy of hard contrastive 0.3, alpha {alpha:g}" for alpha in (0.05, 0.1, 0.2, 0.3)]
 
 
 def _gaps(root):
@@ -251,7 +320,7 @@ class TestRule:
             (["small"], WEAKER),
             (["shown", "contrary"], WEAKER),
             (["open", "contrary"], FAILS),
-            (["open", "open"], UNTESTABLE),
+            (["open", "open"], OPEN),
         ],
     )
     def test_verdict_over_effects(self, statuses, expected):
@@ -268,7 +337,9 @@ class TestRule:
     def test_data_sets_that_cannot_decide_do_not_count(self):
         assert effects.overall([HOLDS, UNTESTABLE]) == HOLDS
         assert effects.overall([HOLDS, FAILS]) == WEAKER
-        assert effects.overall([UNTESTABLE]) == UNTESTABLE
+        assert effects.overall([HOLDS, OPEN]) == HOLDS
+        assert effects.overall([UNTESTABLE, OPEN]) == OPEN, "seeds may decide it"
+        assert effects.overall([UNTESTABLE, UNTESTABLE]) == UNTESTABLE
 
     def test_the_interval_is_students(self):
         effect = Effect("", (0.3, 0.5, 0.1, 0.6))
@@ -356,9 +427,9 @@ class TestPapersOwnTable:
         labels = torch.arange(10).repeat(400)
         noise = torch.randn(4000, 10, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
         for z in (corners, torch.nn.functional.normalize(corners + 0.3 * noise, dim=1)):
-            bound = gaps.most_uniform(10, gaps.geometry.tolerance(z, labels))
-            assert gaps.geometry.uniformity(z) <= bound + 0.005
-        assert gaps.geometry.uniformity(corners) == pytest.approx(2.202, abs=0.005)
+            bound = gaps_in_table.most_uniform(10, geometry.tolerance(z, labels))
+            assert geometry.uniformity(z) <= bound + 0.005
+        assert geometry.uniformity(corners) == pytest.approx(2.202, abs=0.005)
 
     def test_a_damaged_table_is_named(self, tmp_path):
         (tmp_path / "data").mkdir()
@@ -395,6 +466,34 @@ class TestCommand:
         assert "expected" in capsys.readouterr().err
 
 
+class TestComparison:
+    def test_names_what_differs_and_what_cannot_be_judged_by_data_set(self, tmp_path):
+        written = tmp_path / "claims.json"
+        written.write_bytes(text.to_bytes(list(made_up(tmp_path / "theirs", 1).values()), []))
+        mine = made_up(tmp_path / "mine", -1)
+        _, heading, identities, clothes, cifar = text.comparison(list(mine.values()), written).split("\n")
+        assert heading == f"Beside the verdicts of {written}:"
+        assert identities == "any similarities: 4 of 4 the same"
+        differing = ", ".join(f"{name} ({FAILS}; there {HOLDS})" for name in TRAINED)
+        assert clothes == f"fashion-mini: 0 of 9 the same; different: {differing}; these records cannot judge C5, C14"
+        names = "C6, C7, C8, C9, C10, C11, C12, C13, C15"
+        assert cifar == f"CIFAR-10, JPEG 75: these records cannot judge {names}"
+
+    def test_of_the_book_s_own_records_with_its_ledger_finds_no_difference(self, committed, tmp_path):
+        path = tmp_path / "claims.json"
+        path.write_bytes(text.to_bytes(list(committed.values()), []))
+        assert "different" not in text.comparison(list(committed.values()), path)
+        assert "fashion-mini: 11 of 11 the same" in text.comparison(list(committed.values()), path)
+
+    def test_says_so_where_there_is_nothing_to_compare_with(self, committed, tmp_path):
+        path = tmp_path / "claims.json"
+        assert f"There is no {path}" in text.comparison(list(committed.values()), path)
+        for damage in ("{", "[]", '{"claims": [{}]}'):
+            path.write_text(damage)
+            with pytest.raises(ValueError, match="claims.json is no ledger"):
+                text.comparison(list(committed.values()), path)
+
+
 class TestTables:
     def test_have_a_cell_a_column_and_show_what_the_ledger_holds(self, committed):
         shown = Table(*text.overview(list(committed.values())))
@@ -403,8 +502,11 @@ class TestTables:
         evidence = Table(*text.evidence(committed["C6"]))
         assert evidence.header[0] == f"C6: {committed['C6'].verdict}"
         step = committed["C6"].findings[0].results[0]
-        assert evidence.rows[1][:2] == (step.what, f"{step.above} of {step.n}")
-        assert f"{step.mean:.2f}" in evidence.rows[1][2] and step.status in evidence.rows[1][2]
+        assert evidence.header[2] == "sign test p" and step.above == 0
+        assert evidence.rows[1][:3] == (step.what, f"{step.above} of {step.n}", "1.000")
+        assert f"{step.mean:.2f}" in evidence.rows[1][3] and step.status in evidence.rows[1][3]
+        last = committed["C6"].findings[0].results[-1]
+        assert last.above == last.n and evidence.rows[3][2] == f"{0.5**last.n:.3f}"
 
     def test_a_number_that_rounds_to_nothing_has_no_sign(self):
         gap = gaps.Gap("G", "", 7, {"tiny": -1e-17, "small": 0.0123, "count": 3, "word": "simple"})
@@ -413,8 +515,9 @@ class TestTables:
 
 @pytest.fixture(scope="module")
 def table():
-    """A metric of the contrastive loss at some temperatures, (3 seeds, T): what chapter 7 reads."""
-    runs = [run for run in records.load("laptop", "temperatures") if run["config"]["loss"] == "contrastive"]
+    """A metric of the contrastive loss at some temperatures, (5 seeds, T): what chapter 7 reads."""
+    recorded = records.load("laptop", "more-seeds", "temperatures")
+    runs = [run for run in recorded if run["config"]["loss"] == "contrastive"]
 
     def column(metric, *taus):
         known, values = records.table(runs, metric)

@@ -63,6 +63,7 @@ def test_sizes_on_the_page_are_those_of_the_interactive_figures():
         usual, *_ = plt.subplots(figsize=(8, 3))
         pixels = usual.get_figwidth() * 72 / 704  # points of one CSS pixel, once the page has fitted the figure
         assert plt.rcParams["font.size"] / pixels == pytest.approx(12)
+        assert plt.rcParams["axes.titlesize"] / pixels == pytest.approx(13)
         assert plt.rcParams["lines.linewidth"] / pixels == pytest.approx(2)
         plt.close(usual)
 

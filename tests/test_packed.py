@@ -41,6 +41,7 @@ def test_packed_images_are_those_of_the_folder_in_the_same_order(pets, tmp_path,
     packed.pack(pets, tmp_path / "new" / "packed", size)
     for split in data.SPLITS:
         mapped, decoded = data.load(tmp_path / "new" / "packed", split), data.load(pets, split, size=size)
+        assert mapped.mapped and mapped.subset(1).mapped and not decoded.mapped
         assert torch.equal(mapped.images, decoded.images) and torch.equal(mapped.labels, decoded.labels)
         assert (mapped.classes, mapped.name) == (decoded.classes, decoded.name) == (("cat", "dog"), "pets")
 
@@ -144,34 +145,73 @@ def test_a_size_comes_too_late(pets, tmp_path):
         data.load(tmp_path / "packed", size=4)
 
 
-LARGE = (170_000, 3, 64, 64)  # 2.1 GB, of which a sparse file takes none on the disk
-FRUGAL = """
+LIMITED = """
 import resource, sys
+import numpy as np
 import torch
-from contrastlab import data, views
-from contrastlab.train import Config, train
 
-GB = 2**30
-status = dict(line.split(":") for line in open("/proc/self/status"))
-used, reserved = (1024 * int(status[key].split()[0]) for key in ("RssAnon", "VmData"))
-limit = GB - used + reserved  # on what the process reserves for itself; maps of files do not count
-resource.setrlimit(resource.RLIMIT_DATA, (limit, limit))
-try:
-    torch.empty(GB, dtype=torch.uint8)
-    raise SystemExit("the limit limits nothing")
-except RuntimeError:
+MB = 2**20
+
+def limit(growth):
+    "Let this process reserve so many more bytes for itself, give or take some pages; maps of files do not count."
+    reserved = next(int(line.split()[1]) * 1024 for line in open("/proc/self/status") if line.startswith("VmData"))
+    resource.setrlimit(resource.RLIMIT_DATA, (reserved + growth, reserved + growth))
+    try:
+        np.ones(growth + 16 * MB, dtype=np.uint8)
+        raise SystemExit("the limit limits nothing")
+    except MemoryError:
+        pass
+"""
+LARGE = (170_000, 3, 64, 64)  # 2.1 GB, of which a sparse file takes none on the disk
+TRAINS = """
+from contrastlab import data, views
+from contrastlab.config import Config
+from contrastlab.train import train
+
+class Enough(Exception):
     pass
+
+def after_step():
+    if len(batches) == 8:
+        raise Enough
+
+batches, read, statistics = [], data.Images.pixels, views.channel_statistics
+found = []
+data.Images.pixels = lambda images, index, device: batches.append(index) or read(images, index, device)
+views.channel_statistics = lambda images: found.append(statistics(images)) or found[-1]
+used = next(int(line.split()[1]) * 1024 for line in open("/proc/self/status") if line.startswith("RssAnon"))
+limit(1024 * MB - used)
 torch.set_num_threads(1)
 images = data.load(sys.argv[1])
-assert images.images.numel() > 2e9
+assert images.mapped and images.images.numel() > 2e9
 assert images.to("cpu").images.data_ptr() == images.images.data_ptr()
-mean, std = views.channel_statistics(images.images)
+try:
+    train(Config(batch_size=64, width=4, dim=8), images, device="cpu", progress=False, after_step=after_step)
+except Enough:
+    pass
+((mean, _),) = found  # of a pass over all images
 assert (mean * 255 * len(images) - 2).abs().max() < 1e-2  # 2 in one image, 0 in the others
-batch = torch.tensor([0, len(images) - 1])
-assert images.images[batch].unique().tolist() == [0, 2]
-trained = train(Config(epochs=1, batch_size=16, width=4, dim=8), images.subset(64), device="cpu", progress=False)
-print(len(trained.history))
+drawn = torch.cat(batches)
+assert drawn.min() < len(images) / 10 and drawn.max() > len(images) * 9 / 10
+assert images.images[[0, -1]].unique().tolist() == [0, 2]
+print(len(drawn.unique()))
 """
+PACKS = """
+import threading
+from contrastlab import packed
+
+threading.stack_size(MB // 2)  # it counts as well, for as many threads as the machine likes
+limit(64 * MB)
+packed.pack(sys.argv[1], sys.argv[2])
+"""
+
+
+def run_limited(code: str, *arguments: Path) -> str:
+    done = subprocess.run(
+        [sys.executable, "-c", LIMITED + code, *arguments], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
 
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="only Linux limits a process's own memory")
@@ -183,5 +223,17 @@ def test_two_gigabytes_of_images_are_used_with_one_of_memory(tmp_path):
     description = {"format": packed.FORMAT, "name": "large", "classes": ["one"], "size": None}
     (tmp_path / packed.DESCRIPTION).write_text(json.dumps(description))
     assert sum(path.stat().st_blocks * 512 for path in tmp_path.iterdir()) < 2**24
-    done = subprocess.run([sys.executable, "-c", FRUGAL, tmp_path], capture_output=True, text=True, check=False)
-    assert (done.returncode, done.stdout) == (0, "1\n"), done.stderr
+    assert run_limited(TRAINS, tmp_path) == f"{8 * 64}\n"
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="only Linux limits a process's own memory")
+def test_more_images_are_packed_than_memory_holds(tmp_path):
+    """135 MB of pixels in the training split, packed by a process that may grow by 64 MB."""
+    (tmp_path / "pets" / "cat").mkdir(parents=True)
+    Image.new("RGB", (160, 160), "red").save(tmp_path / "red.png")
+    for i in range(2200):
+        (tmp_path / "pets" / "cat" / f"{i}.png").write_bytes((tmp_path / "red.png").read_bytes())
+    run_limited(PACKS, tmp_path / "pets", tmp_path / "packed")
+    images = data.load(tmp_path / "packed").images
+    assert images.numel() > 2 * 64 * 2**20
+    assert torch.equal(images[-1], torch.tensor([255, 0, 0], dtype=torch.uint8)[:, None, None].expand(3, 160, 160))

@@ -243,6 +243,22 @@ class TestTheBook:
         for chapter in manifest.load(REPOSITORY).chapters:
             assert text(page(site_folder, chapter.file).article.h1).startswith(f"{chapter.number}. ")
 
+    def test_every_part_opens_with_its_title_above_its_first_chapter(self, site_folder):
+        parts = manifest.load(REPOSITORY).parts
+        found = {
+            chapter.file: [text(title) for title in page(site_folder, chapter.file).select(".opener .part-title")]
+            for part in parts
+            for chapter in part.chapters
+        }
+        assert {file: titles for file, titles in found.items() if titles} == {
+            part.chapters[0].file: [part.title] for part in parts
+        }
+
+    def test_the_panel_that_trains_shows_its_recorded_result(self, site_folder):
+        (panel,) = page(site_folder, "06-training-an-encoder").select(".contrastlab-panel")
+        assert "A recorded result, which nothing here can change" in text(panel)
+        assert panel.select("svg") and len(panel.select("table tr")) > 3
+
     def test_every_image_has_alt_text_of_its_own(self, site_folder):
         found = pages(site_folder).items()
         alts = {name: [image.get("alt", "") for image in soup.select("img")] for name, soup in found}

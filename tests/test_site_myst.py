@@ -10,12 +10,15 @@ from pathlib import Path
 import nbformat
 import pytest
 
+import small_book
 from conftest import without_browser
-from contrastlab import manifest
+from contrastlab import cli, manifest, notebooks
 from contrastlab.site import myst
 
 # What its writer of Markdown has no form for; its reader knows both.
 NOT_WRITTEN = re.compile(r"_build/exports/\S+ Unsupported node type: (outputs|anywidget)")
+
+BACK = ["experiments.md", "glossary.md"]
 
 
 @pytest.fixture(scope="module")
@@ -31,8 +34,20 @@ def listed(folder: Path) -> list[str]:
 
 def test_pages_are_those_of_book_toml_in_their_order(folder):
     chapters = [f"{chapter.file}.ipynb" for chapter in manifest.load().chapters]
-    assert listed(folder) == ["index.md", *chapters, "experiments.md", "glossary.md"]
+    assert listed(folder) == ["index.md", *chapters, *BACK]
     assert {path.name for path in folder.glob("*.ipynb")} == set(chapters)
+
+
+def test_the_command_writes_the_folder_from_the_notebooks_and_says_where(tmp_path, monkeypatch, capsys):
+    root = small_book.write(tmp_path)
+    for source in root.glob("chapters/[0-9]*.md"):
+        source.with_suffix(".ipynb").write_bytes(notebooks.to_bytes(notebooks.source_to_notebook(source)))
+    monkeypatch.chdir(root)
+    assert cli.main(["book", "--myst"]) == 0
+    written = root / "_build" / "myst"
+    assert listed(written) == ["index.md", "02-the-loss.ipynb", "07-ten-temperatures.ipynb", *BACK]
+    assert all((written / name).is_file() for name in listed(written))
+    assert f"Jupyter Book 2 reads {written}" in capsys.readouterr().out
 
 
 def test_figures_keep_name_caption_and_alt_text(folder):

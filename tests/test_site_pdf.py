@@ -1,5 +1,7 @@
 """The book on paper: every chapter, numbered pages, still figures, solutions at the back."""
 
+import json
+import re
 import sys
 from pathlib import Path
 
@@ -33,6 +35,30 @@ def printed(root) -> pypdf.PdfReader:
     return pypdf.PdfReader(root / "_build" / "book.pdf")
 
 
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory) -> pypdf.PdfReader:
+    """The book itself, from the committed notebooks."""
+    book = manifest.load()
+    try:
+        return pypdf.PdfReader(pdf.write(book, book.folder, tmp_path_factory.mktemp("whole") / "book.pdf"))
+    except BrowserMissing as error:
+        without_browser(str(error))
+
+
+def notebook_cells() -> list[dict]:
+    """All cells of the committed notebooks."""
+    book = manifest.load()
+    paths = [book.folder / f"{chapter.file}.ipynb" for chapter in book.chapters]
+    return [cell for path in paths for cell in json.loads(path.read_text(encoding="utf-8"))["cells"]]
+
+
+def top_titles(pages: pypdf.PdfReader) -> list[str]:
+    return [title for depth, title in outline(pages.outline) if depth == 0]
+
+
+STILL = "A still picture: in Jupyter, and on the website with JavaScript,"
+
+
 def outline(entries: list, depth: int = 0) -> list[tuple[int, str]]:
     """(depth, title) of each bookmark."""
     found = []
@@ -47,17 +73,26 @@ def text_of(pages: list) -> str:
 
 @pytest.mark.browser
 def test_bookmarks_are_the_chapters_in_order_then_the_back_matter_and_solutions(printed):
-    top = [title for depth, title in outline(printed.outline) if depth == 0]
     back = ["Running the experiments", "Glossary", "Bibliography", "Solutions"]
-    assert top[1:] == ["2. The loss", "7. Ten temperatures", *back]
+    assert top_titles(printed)[1:] == ["2. The loss", "7. Ten temperatures", *back]
 
 
 @pytest.mark.browser
-def test_every_page_carries_its_number(printed):
-    total = len(printed.pages)
-    assert total >= 6
-    for number, page in enumerate(printed.pages, 1):
-        assert text_of([page]).endswith(f"{number} / {total}")
+@pytest.mark.parametrize(("name", "at_least"), [("printed", 6), ("whole", 60)])
+def test_every_page_carries_its_number_and_is_not_empty(request, name, at_least):
+    pages = request.getfixturevalue(name).pages
+    assert len(pages) >= at_least
+    for number, page in enumerate(pages, 1):
+        text = text_of([page])
+        assert text.endswith(f"{number} / {len(pages)}")
+        assert len(text) > 20 + 10 or page.images, f"page {number} is empty"
+
+
+@pytest.mark.browser
+def test_a_figure_is_printed_still(printed):
+    title_page = text_of(printed.pages[:1])
+    assert "step 300" in title_page and STILL in title_page  # the last of its three moments
+    assert not re.search(r"\b(Pause|Play|start again)\b", text_of(printed.pages))
 
 
 @pytest.mark.browser
@@ -69,12 +104,25 @@ def test_solution_is_at_the_back_and_a_note_in_its_place(printed):
 
 
 @pytest.mark.browser
-def test_parts_and_captions_are_printed_and_no_page_is_empty(printed):
+def test_parts_captions_and_images_are_printed(printed):
     text = text_of(printed.pages).casefold()
     for expected in ("part i. first part", "part ii. second part", "figure 2.1", "a dot.", "which is (7.1)"):
         assert expected in text
-    assert all(len(text_of([page])) > 20 for page in printed.pages)
     assert sum(len(page.images) for page in printed.pages) == 3  # each dot, of which no page has two alike
+
+
+@pytest.mark.browser
+def test_the_book_has_every_chapter_and_solution_and_all_its_figures_are_still(whole):
+    book, cells = manifest.load(), notebook_cells()
+    numbered = [title for title in top_titles(whole) if re.match(r"\d+\. ", title)]
+    assert [int(title.partition(".")[0]) for title in numbered] == [chapter.number for chapter in book.chapters]
+    text = text_of(whole.pages)
+    figures = sum("contrastlab-figure" in json.dumps(cell.get("outputs", [])) for cell in cells)
+    assert text.count(STILL) == figures + 1 >= 6  # and the title page's
+    solutions = sum("solution" in cell["metadata"].get("tags", []) for cell in cells)
+    assert len(re.findall(r"Solution \d+ is at the back of the book\.", text)) == solutions >= 20
+    back = text.rpartition(" Solutions ")[2]
+    assert [int(number) for number in re.findall(r"\bSolution (\d+)\b", back)] == list(range(1, solutions + 1))
 
 
 def test_without_playwright_the_message_says_what_to_install(root, monkeypatch, capsys):

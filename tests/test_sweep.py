@@ -1,12 +1,18 @@
 """Sweeps: finished runs are skipped, killed ones go on, damaged records are set aside, failures do not end the rest."""
 
 import json
+import os
+import re
+import subprocess
+import sys
 import threading
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
+import torch
 from filelock import FileLock
+from threadpoolctl import threadpool_info
 
 from contrastlab import cli, evaluate, plans, records, runs, sweep
 from contrastlab import train as train_module
@@ -58,6 +64,79 @@ def test_a_sweep_records_each_run_and_skips_it_the_next_time(root, measured, cap
     said = [line for line in capsys.readouterr().out.splitlines() if "images/s" in line]
     assert said[0].startswith("4 of 4 runs done in 0.") and said[0].endswith("; 0 were recorded already, 0 failed")
     assert said[1] == "0 of 4 runs done in 0.0 minutes, 0 images/s; 4 were recorded already, 0 failed"
+
+
+def test_a_bar_counts_the_runs_and_each_finished_run_tells_its_measures_in_a_line(root, measured, capsys):
+    sweep.run_sweep("tiny", jobs=1)
+    said = capsys.readouterr()
+    lines = said.out.splitlines()
+    for name in NAMES:
+        told = rf"{name}: \d+ s, linear accuracy 1, uniformity 2, tolerance 3"
+        assert sum(re.fullmatch(told, line) is not None for line in lines) == 1, said.out
+    for count in range(1, 4):
+        assert re.search(rf"tiny: +{25 * count}%\|.*\| {count}/4 \[\d\d:\d\d<\d\d:\d\d, ", said.err), "the time left"
+    assert re.search(r"tiny: 100%\|.*\| 4/4 \[\d\d:\d\d<00:00, .*run", said.err)
+    sweep.run_sweep("tiny", jobs=1)
+    assert "0/4" not in capsys.readouterr().err, "what is recorded already counts from the start"
+
+
+def test_one_run_a_core_that_this_process_may_use_and_one_on_a_gpu(monkeypatch):
+    """Slurm and taskset leave some cores to a process, a container a share of them; joblib knows both."""
+    one = "import os; os.sched_setaffinity(0, list(os.sched_getaffinity(0))[:1])"
+    program = f"{one}; from contrastlab import sweep; print(sweep.default_jobs())"
+    said = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert said.stdout.strip() == "1", said.stderr
+    monkeypatch.setenv("LOKY_MAX_CPU_COUNT", "1")
+    assert sweep.default_jobs() == 1
+    monkeypatch.delenv("LOKY_MAX_CPU_COUNT")
+    assert 1 <= sweep.default_jobs() <= len(os.sched_getaffinity(0))
+    monkeypatch.setattr(sweep, "cpu_count", lambda: 16)
+    assert sweep.default_jobs() == 16
+    monkeypatch.setattr(sweep, "pick_device", lambda: torch.device("cuda"))
+    assert sweep.default_jobs() == 1
+
+
+def test_a_sweep_does_as_many_runs_at_a_time_as_that(root, measured, monkeypatch):
+    asked, parallel = [], sweep._parallel
+    monkeypatch.setattr(sweep, "_parallel", lambda jobs: asked.append(jobs) or parallel(1))
+    monkeypatch.setattr(sweep, "cpu_count", lambda: 7)
+    sweep.run_sweep("tiny")
+    assert asked == [7]
+
+
+def test_a_worker_has_one_thread_whatever_the_machine_would_give_it(monkeypatch):
+    def attempt(plan, *_):
+        pools = [pool["num_threads"] for pool in threadpool_info()]
+        return SimpleNamespace(name=plan.name, end="done", threads=[torch.get_num_threads(), *pools])
+
+    for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
+        monkeypatch.setenv(name, "4")
+    monkeypatch.setattr(runs, "attempt", attempt)
+    todo = [SimpleNamespace(name=name) for name in NAMES]
+    with sweep._workers(todo, None):
+        found = list(sweep._outcomes(todo, jobs=2))
+    assert len(found) == 4 and all(set(outcome.threads) == {1} for outcome in found), found
+
+
+def test_a_run_has_one_thread_where_it_shares_the_process_of_its_sweep(root, measured, monkeypatch):
+    """With one job there is no worker, and PyTorch has as many threads as it likes."""
+    before, seen = torch.get_num_threads(), []
+    train = runs.train
+    monkeypatch.setattr(runs, "train", lambda *a, **b: seen.append(torch.get_num_threads()) or train(*a, **b))
+    torch.set_num_threads(3)
+    try:
+        runs.attempt(plans.plans("tiny")[0])
+    finally:
+        torch.set_num_threads(before)
+    assert seen == [1]
+
+
+def test_a_cluster_without_dask_says_what_to_install(root, capsys, monkeypatch):
+    monkeypatch.setitem(sys.modules, "distributed", None)  # as Python has it for what cannot be imported
+    assert cli.main(["sweep", "--profile", "tiny", "--dask", "tcp://127.0.0.1:9"]) == 1
+    assert (
+        "Dask is not installed. Run `pip install -e '.[cluster]'` here and on every worker" in capsys.readouterr().err
+    )
 
 
 def test_the_summary_counts_an_image_once_an_epoch(root, measured):

@@ -15,13 +15,13 @@ from PIL import Image
 from sklearn.manifold import trustworthiness
 
 import small_book
+from colour_contrast import on_both_grounds
 from contrastlab import data, geometry, manifest, records, site
 from contrastlab.files import repository_root
 from contrastlab.widgets import TenTemperaturesFigure
 from contrastlab.widgets import ten_temperatures_data as figure_data
 
 TAUS = (0.03, 0.05, 0.07, 0.1, 0.15, 0.2, 0.3, 0.5, 0.7, 1.0)
-LIGHT, DARK = "#ffffff", "#14181e"
 
 
 @pytest.fixture(scope="module")
@@ -120,19 +120,7 @@ class TestMaps:
         colours = [colour for colour, other in figure_data.GLYPHS.values() if other == form]
         assert len(set(colours)) == 5
         for colour in colours:
-            assert min(contrast(colour, LIGHT), contrast(colour, DARK)) >= 3, colour
-
-
-def contrast(one: str, other: str) -> float:
-    """The contrast ratio of two colours "#rrggbb" by WCAG 2."""
-
-    def luminance(colour: str) -> float:
-        channels = np.array(list(bytes.fromhex(colour[1:]))) / 255
-        linear = np.where(channels <= 0.04045, channels / 12.92, ((channels + 0.055) / 1.055) ** 2.4)
-        return float(linear @ (0.2126, 0.7152, 0.0722))
-
-    low, high = sorted((luminance(one), luminance(other)))
-    return (high + 0.05) / (low + 0.05)
+            assert on_both_grounds(colour) >= 3, colour
 
 
 def copy_of_records(folder: Path) -> Path:

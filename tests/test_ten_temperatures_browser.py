@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from colour_contrast import GROUNDS
 from contrastlab import widgets
 from contrastlab.figures import tau_colour
 from contrastlab.widgets import TenTemperaturesFigure
@@ -394,8 +395,7 @@ def test_in_jupyter_one_module_and_the_models_bytes_are_enough_and_cleanup_leave
 def test_axe_finds_nothing(mounted, scheme):
     axe = pytest.importorskip("axe_playwright_python.sync_playwright").Axe()
     page = mounted(color_scheme=scheme, reduced_motion="reduce")
-    dark = "document.documentElement.style.cssText = 'color-scheme: dark; background: #14181e; color: #dfe3ea'"
     if scheme == "dark":
-        page.evaluate(dark)
+        page.add_style_tag(content=f"html {{ color-scheme: dark; background: {GROUNDS['dark']}; color: #dfe3ea }}")
     violations = axe.run(page, context=".contrastlab-ten-temperatures").response["violations"]
     assert [(one["id"], one["nodes"][0]["html"][:120]) for one in violations] == []

@@ -3,6 +3,7 @@
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -12,7 +13,10 @@ from torch import Tensor
 from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.autograd import grad, gradcheck
 from torch.nn.functional import normalize
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
 
+from contrastlab import tiled
 from contrastlab.losses import contrastive_loss
 from contrastlab.negatives import in_batch
 from contrastlab.tiled import GENTLE, TILE, tiled_contrastive_loss
@@ -24,6 +28,7 @@ taus = st.floats(-3, 1).map(lambda exponent: 10**exponent)
 tiles = st.sampled_from([1, 2, 3, 7, 16, 39, 40, TILE])
 resemblances = st.sampled_from([0.0, 0.5, 0.9])
 seeds = st.integers(0, 2**31)
+TAUS = [0.001, 0.003, 0.01, GENTLE * 0.999, GENTLE, 0.07, 1.0, 10.0]
 
 
 def views(n: int, d: int, seed: int = 0, *, alike: float = 0.5, dtype=torch.float64) -> tuple[Tensor, Tensor]:
@@ -64,6 +69,35 @@ def features(gradients: list[Tensor]) -> Tensor:
     return torch.cat(gradients[1:3])
 
 
+def both_ways(z0: Tensor, z1: Tensor, tau: float | Tensor, tile: int = TILE) -> tuple[list[Tensor], list[Tensor]]:
+    """Mean loss and gradients, also of a tensor tau: the tiled ones of these inputs, the plain ones in float64."""
+    inputs = [z0, z1, tau] if isinstance(tau, Tensor) else [z0, z1]
+    got = with_gradients(lambda z0, z1, tau=tau: tiled_contrastive_loss(z0, z1, tau, tile=tile), *inputs)
+    return got, with_gradients(lambda z0, z1, tau=tau: plain(z0, z1, tau).mean(), *(x.double() for x in inputs))
+
+
+def assert_right(got: list[Tensor], expected: list[Tensor]) -> None:
+    """Loss, gradient of the features and that of tau, if it is there, are within 1e-5."""
+    if expected[0] < 1e-30:  # all matched: float32 has no smaller numbers
+        assert got[0] < 1e-29
+        return
+    assert relative_error(got[0], expected[0]) < 1e-5
+    assert relative_error(features(got), features(expected)) < 1e-5
+    for x, y in zip(got[3:], expected[3:], strict=True):
+        assert relative_error(x, y) < 1e-5
+
+
+def plain_of(chosen: Tensor, z: Tensor, tau: float | Tensor) -> Tensor:
+    """The plain losses of the chosen of 2N views z (2N, d), from their similarities to all alone: (k,)."""
+    z = normalize(z, dim=1)
+    s = z[chosen] @ z.T  # (k, d) @ (d, 2N) -> (k, 2N)
+    anchor, positive = chosen[:, None], ((chosen + len(z) // 2) % len(z))[:, None]
+    view = torch.arange(len(z))
+    s_neg = s[(view != anchor) & (view != positive)].view(len(s), -1)
+    own = tau.double()[anchor] if isinstance(tau, Tensor) else tau
+    return contrastive_loss((s.gather(1, positive) / own)[:, 0], s_neg / own, 1.0)
+
+
 class TestEqualsThePlainLoss:
     @law
     @given(images, dimensions, taus, tiles, resemblances, seeds)
@@ -76,26 +110,26 @@ class TestEqualsThePlainLoss:
 
     @law
     @given(images, dimensions, taus, tiles, resemblances, seeds)
-    def test_in_float32_up_to_the_rounding_of_a_similarity(self, n, d, tau, tile, alike, seed):
-        """A similarity is known to 1e-7, so its exponential to 1e-7 / tau: beyond 1e-5 where tau is below 0.01."""
-        z0, z1 = views(n, d, seed, alike=alike, dtype=torch.float32)
-        got = with_gradients(lambda z0, z1: tiled_contrastive_loss(z0, z1, tau, tile=tile), z0, z1)
-        expected = with_gradients(lambda z0, z1: plain(z0, z1, tau).mean(), z0.double(), z1.double())
-        if expected[0] < 1e-30:  # all matched: float32 has no smaller numbers
-            assert got[0] < 1e-29
-            return
-        limit = max(1e-5, 1.5e-7 / tau)
-        assert relative_error(got[0], expected[0]) < limit
-        assert relative_error(features(got), features(expected)) < limit
+    def test_in_float32_to_1e_5(self, n, d, tau, tile, alike, seed):
+        assert_right(*both_ways(*views(n, d, seed, alike=alike, dtype=torch.float32), tau, tile))
 
-    @pytest.mark.parametrize("tau", [0.001, 0.01, GENTLE, 0.07, 1.0, 10.0])
-    def test_in_float32_to_1e_5_on_a_large_batch_at_every_temperature(self, tau):
-        n = 1024 if tau in (0.001, 0.07) else 2 * TILE - 1
-        z0, z1 = views(n, 64, dtype=torch.float32)
-        got = with_gradients(lambda z0, z1: tiled_contrastive_loss(z0, z1, tau), z0, z1)
-        expected = with_gradients(lambda z0, z1: plain(z0, z1, tau).mean(), z0.double(), z1.double())
+    @pytest.mark.parametrize("tau", TAUS)
+    @pytest.mark.parametrize("learned", [False, True])
+    @pytest.mark.parametrize(("n", "d"), [(2, 2), (2, 512), (1024, 64), (2 * TILE - 1, 512)])
+    def test_in_float32_to_1e_5_from_the_smallest_batch_to_a_large_one(self, n, d, learned, tau):
+        z0, z1 = views(n, d, alike=0.3, dtype=torch.float32)
+        assert_right(*both_ways(z0, z1, torch.tensor(tau) if learned else tau))
+
+    @pytest.mark.parametrize("tau", [0.001, 0.07, 10.0, "one a view"])
+    def test_in_float32_to_1e_5_for_8192_images(self, tau):
+        """A few anchors against all views: the gradients that they cause need no N x N matrix in float64 either."""
+        z = torch.cat(views(8192, 128, alike=0.3, dtype=torch.float32))
+        tau = own_taus(len(z), low=-3).float() if isinstance(tau, str) else tau
+        chosen = torch.randperm(len(z), generator=torch.Generator().manual_seed(1))[:12]
+        got = with_gradients(lambda z: tiled_contrastive_loss(*z.chunk(2), tau, "none")[chosen], z)
+        expected = with_gradients(lambda z: plain_of(chosen, z, tau), z.double())
         assert relative_error(got[0], expected[0]) < 1e-5
-        assert relative_error(features(got), features(expected)) < 1e-5
+        assert relative_error(got[1], expected[1]) < 1e-5
 
     @pytest.mark.parametrize("tau", [0.001, GENTLE * 0.999, GENTLE, 0.1])
     @pytest.mark.parametrize("lead", ["lost", "matched"])
@@ -104,10 +138,9 @@ class TestEqualsThePlainLoss:
         axis = torch.tensor([[1.0, 0.0, 0.0]]).repeat(4, 1) * torch.tensor([[1.0], [1.0], [-1.0], [-1.0]])
         tilt = torch.tensor([[0.0, 0.1, 0.0], [0.0, 0.0, 0.1], [0.0, -0.1, 0.0], [0.0, 0.0, -0.1]])
         z0, z1 = axis + tilt, (axis if lead == "matched" else -axis) + 1.1 * tilt
-        got = with_gradients(lambda z0, z1: tiled_contrastive_loss(z0, z1, tau, tile=3), z0, z1)
-        expected = with_gradients(lambda z0, z1: plain(z0, z1, tau).mean(), z0.double(), z1.double())
-        assert relative_error(got[0], expected[0]) < max(1e-5, 1.5e-7 / tau)
-        assert relative_error(features(got), features(expected)) < max(1e-5, 1.5e-7 / tau)
+        got, expected = both_ways(z0, z1, tau, tile=3)
+        assert expected[0] > 1e-30
+        assert_right(got, expected)
 
     def test_whatever_the_lengths_of_the_features(self):
         z0, z1 = views(9, 8, dtype=torch.float32)
@@ -172,13 +205,11 @@ class TestGradient:
         assert (features(got) - features(expected)).norm() <= 1e-9 * features(expected).norm()
         torch.testing.assert_close(got[3], expected[3], rtol=1e-8, atol=1e-9)
 
-    def test_of_own_taus_in_float32(self):
+    @pytest.mark.parametrize("low", [-1.5, -2, -3])
+    @pytest.mark.parametrize("each", [1, 2])
+    def test_of_own_taus_in_float32(self, low, each):
         z0, z1 = views(64, 32, dtype=torch.float32)
-        tau = own_taus(128).float()
-        got = with_gradients(lambda z0, z1, tau: tiled_contrastive_loss(z0, z1, tau, tile=50), z0, z1, tau)
-        expected = with_gradients(lambda *x: plain(*x).mean(), z0.double(), z1.double(), tau.double())
-        for x, y in zip(got, expected, strict=True):
-            assert relative_error(x, y) < 1e-5
+        assert_right(*both_ways(z0, z1, own_taus(each * 64, low=low).float(), tile=50))
 
     def test_is_tangent_to_the_sphere(self):
         """The loss ignores lengths, so a step along h changes nothing: the gradient goes through the normalisation."""
@@ -206,6 +237,41 @@ class TestGradient:
             first.sum().backward()
 
 
+class WithoutFloat64(TorchDispatchMode):
+    """As if GPUs had no float64."""
+
+    def __torch_dispatch__(self, operation, types, arguments=(), options=None):
+        result = operation(*arguments, **(options or {}))
+        for x in tree_leaves(result):
+            if isinstance(x, Tensor) and x.device.type == "cuda" and x.dtype == torch.float64:
+                raise TypeError(f"{operation}: float64 on a device without it")
+        return result
+
+
+class Kept(SimpleNamespace):
+    """What autograd hands from a forward pass to its backward pass."""
+
+    def save_for_backward(self, *tensors: Tensor) -> None:
+        self.saved_tensors = tensors
+
+
+@torch.no_grad()
+def both_passes_on_a_gpu(tau: float | str, exact: bool) -> None:
+    """Loss and gradients of fake features, which have a device and no values: mixing devices fails.
+
+    Autograd refuses to go back through fake tensors of a GPU where there is none, so both passes are called here.
+    """
+    z0, z1 = torch.empty(10, 4, device="cuda"), torch.empty(10, 4, device="cuda")
+    inputs = [z0, z1, torch.empty(20, device="cuda")] if isinstance(tau, str) else [z0, z1]
+    kept = Kept()
+    loss = tiled._TiledLoss.forward(kept, z0, z1, inputs[2] if isinstance(tau, str) else tau, 3, exact)
+    gradients = tiled._TiledLoss.backward(kept, torch.empty_like(loss))
+    assert (loss.device.type, loss.dtype, loss.shape) == ("cuda", torch.float32, (20,))
+    assert [x is None for x in gradients] == [False] * len(inputs) + [True] * (5 - len(inputs))
+    for gradient, x in zip(gradients, inputs, strict=False):
+        assert (gradient.device, gradient.dtype, gradient.shape) == (x.device, x.dtype, x.shape)
+
+
 class TestPrecisionAndDevices:
     @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
     def test_half_inputs_are_exact_values_of_float32(self, dtype):
@@ -217,6 +283,18 @@ class TestPrecisionAndDevices:
         for got, expected in zip(grad(loss, half), full[1:], strict=True):
             assert got.dtype == dtype
             assert torch.equal(got, expected.to(dtype))
+
+    @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+    @pytest.mark.parametrize("tau", TAUS)
+    def test_half_inputs_give_value_and_gradient_of_float64_rounded(self, dtype, tau):
+        half = views(100, 48, alike=0.3, dtype=dtype)
+        got = with_gradients(lambda z0, z1: tiled_contrastive_loss(z0, z1, tau), *half)
+        expected = with_gradients(lambda z0, z1: plain(z0, z1, tau).mean(), *(z.double() for z in half))
+        assert relative_error(got[0], expected[0]) < 1e-5
+        kept = torch.finfo(dtype)
+        error = (features(got) - features(expected)).abs()
+        rounding = kept.eps * (features(expected).abs() + kept.smallest_normal) / 2
+        assert (error <= rounding + 1e-5 * features(expected).abs().max()).all()
 
     def test_views_of_two_precisions_meet_in_the_finer(self):
         z0, z1 = views(6, 4)
@@ -232,13 +310,36 @@ class TestPrecisionAndDevices:
         assert torch.equal(inside, outside)
         assert torch.equal(gradient, grad(outside, z0)[0])
 
-    @pytest.mark.parametrize("tau", [0.07, 0.005])
-    def test_every_operation_stays_on_the_device_of_the_features(self, tau):
-        """Fake tensors have a device and no values: an operation that mixes devices fails."""
+    @pytest.mark.parametrize("exact", [False, True])
+    @pytest.mark.parametrize("tau", [0.07, 0.005, "one a view"])
+    def test_every_operation_of_both_passes_stays_on_the_device_of_the_features(self, tau, exact):
         with FakeTensorMode():
-            z0, z1 = torch.empty(10, 4, device="cuda"), torch.empty(10, 4, device="cuda")
-            loss = tiled_contrastive_loss(z0, z1, tau, "none", tile=3)
-        assert (loss.device.type, loss.shape) == ("cuda", (20,))
+            both_passes_on_a_gpu(tau, exact)
+
+    @pytest.mark.parametrize("tau", [0.005, "one a view"])
+    def test_a_device_without_float64_does_without(self, tau, monkeypatch):
+        with FakeTensorMode(), WithoutFloat64():
+            with pytest.raises(TypeError, match="float64 on a device without"):
+                both_passes_on_a_gpu(tau, exact=True)
+            monkeypatch.setattr(tiled, "has_float64", lambda device: device.type != "cuda")
+            both_passes_on_a_gpu(tau, exact=True)
+
+    def test_a_tau_in_float64_comes_to_a_device_without_it(self, monkeypatch):
+        monkeypatch.setattr(tiled, "check_temperature", lambda tau: None)  # fake tensors have no values to check
+        with FakeTensorMode(), WithoutFloat64():
+            z0, z1 = (torch.empty(10, 4, device="cuda") for _ in range(2))
+            tau = torch.ones(10, dtype=torch.float64)
+            own = tiled._temperature(tau, z0, z1)
+        assert (own.device.type, own.dtype, own.shape) == ("cuda", torch.float32, (20,))
+
+    def test_apples_gpus_have_no_float64(self):
+        assert not tiled.has_float64(torch.device("mps"))
+        assert all(tiled.has_float64(torch.device(name)) for name in ("cpu", "cuda"))
+
+    def test_without_float64_the_loss_is_right_up_to_the_rounding_of_a_similarity(self, monkeypatch):
+        monkeypatch.setattr(tiled, "has_float64", lambda device: False)
+        got, expected = both_ways(*views(200, 32, dtype=torch.float32), 0.001)
+        assert 1e-6 < relative_error(features(got), features(expected)) < 1.5e-7 / 0.001
 
 
 class TestRefuses:
@@ -277,6 +378,7 @@ class TestRefuses:
 
 
 PEAK = """
+import sys
 import torch
 from torch.nn.functional import cross_entropy, normalize
 from contrastlab.tiled import tiled_contrastive_loss
@@ -297,16 +399,31 @@ def peak():
     return int(line.split()[1]) / 1024
 
 torch.set_num_threads(1)
-tau = 0.07
+n, tau = int(sys.argv[1]), float(sys.argv[2])
+if "learned" in sys.argv:
+    tau = torch.tensor(tau, requires_grad=True)
 rise(plain, 8), rise(tiled_contrastive_loss, 8)  # what is loaded on first use
-print(rise(tiled_contrastive_loss, 4096), rise(plain, 4096))
+print(rise(tiled_contrastive_loss, n), rise(plain, n) if "plain" in sys.argv else 0)
 """
+from_linux = pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="peak memory is read from Linux's /proc")
 
 
-@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="peak memory is read from Linux's /proc")
+def peaks(*arguments: object) -> list[float]:
+    """MiB by which the tiled and the plain loss raise a process's memory above its inputs."""
+    command = [sys.executable, "-c", PEAK, *map(str, arguments)]
+    return [float(x) for x in subprocess.run(command, capture_output=True, text=True, check=True).stdout.split()]
+
+
+@from_linux
 def test_needs_a_twentieth_of_the_memory_of_cross_entropy_for_4096_images():
     """An 8192 x 8192 matrix is 256 MiB and cross-entropy keeps three; the gradients alone, 4 MiB, both must hold."""
-    done = subprocess.run([sys.executable, "-c", PEAK], capture_output=True, text=True, check=True)
-    tiled, plain = map(float, done.stdout.split())
+    tiled, plain = peaks(4096, 0.07, "plain")
     assert plain > 500
     assert tiled < 0.05 * plain
+
+
+@from_linux
+@pytest.mark.parametrize("tau", [(0.1,), (0.01,), (0.1, "learned"), (0.01, "learned")])
+def test_needs_16_MB_for_8192_images(tau):
+    """Of them 8.4 MB are the gradients. In float64 the unit vectors alone would be 16.8 MB."""
+    assert peaks(8192, *tau)[0] < 16e6 / 2**20

@@ -9,6 +9,7 @@ import torch
 from torch._subclasses.fake_tensor import FakeTensorMode
 
 from contrastlab import checkpoints, data, encoders, evaluate, views
+from contrastlab import train as training
 from contrastlab.losses import LOSSES
 from contrastlab.negatives import MemoryBank, in_batch
 from contrastlab.train import Config, learning_rate, load_trained, loss_function, train
@@ -102,6 +103,29 @@ def test_a_damaged_checkpoint_is_named_and_set_aside(images, tmp_path, damage):
     assert (tmp_path / "run.safetensors.damaged").read_bytes() == damaged
 
 
+def test_only_a_restart_minds_that_a_damaged_checkpoint_was_set_aside(images, tmp_path, monkeypatch):
+    """Whoever starts a run again by hand has read the message; a launcher has not."""
+    path, aside = tmp_path / "run.safetensors", tmp_path / "run.safetensors.damaged"
+    path.write_bytes(b"damaged")
+    monkeypatch.setenv("TORCHELASTIC_RESTART_COUNT", "0")
+    with pytest.raises(checkpoints.DamagedCheckpoint, match="set aside as"):
+        train(TINY, images, device="cpu", checkpoint=path, progress=False)
+    monkeypatch.setenv("TORCHELASTIC_RESTART_COUNT", "1")
+    with pytest.raises(
+        checkpoints.DamagedCheckpoint, match=r"no checkpoint .*safetensors\.damaged.* move that file away"
+    ):
+        train(TINY, images, device="cpu", checkpoint=path, progress=False)
+    assert not path.exists()
+    monkeypatch.setenv("TORCHELASTIC_RESTART_COUNT", "0")
+    train(TINY, images, device="cpu", checkpoint=path, progress=False)
+    monkeypatch.setenv("TORCHELASTIC_RESTART_COUNT", "1")
+    assert len(train(TINY, images, device="cpu", checkpoint=path, progress=False).history) == TINY.epochs
+    path.unlink()
+    aside.rename(tmp_path / "elsewhere")
+    train(TINY, images, device="cpu", checkpoint=path, progress=False)
+    assert path.exists()
+
+
 def test_a_file_of_somebody_else_is_refused_and_left_where_it_is(images, tmp_path):
     path = tmp_path / "theirs.safetensors"
     safetensors.torch.save_file({"weight": torch.zeros(2)}, path)
@@ -187,6 +211,49 @@ def test_nothing_is_made_on_a_fixed_device(config):
         loss = loss_function(config)(*pair).mean()
         bank.update(z0.detach(), index)
         assert loss.device.type == bank.z.device.type == "cuda"
+
+
+@pytest.mark.parametrize("mapped", [True, False])
+def test_a_mapped_set_stays_on_the_disk_and_its_batches_go_to_the_gpu(monkeypatch, mapped):
+    """A step of training on a pretended GPU, where all else is. Autograd would ask for a real one, so it is left out.
+
+    A real GPU also refuses an index that lies on it where the images do not, which the pretended one lets pass.
+    """
+    device = torch.device("cuda")
+    build, look_up, looked_up = encoders.build, torch.Tensor.__getitem__, []
+
+    def checked(tensor, index):
+        if isinstance(index, torch.Tensor) and tensor.dtype == torch.uint8:
+            assert index.device == tensor.device
+            looked_up.append(tensor.device.type)
+        return look_up(tensor, index)
+
+    def built_there(*arguments, seed):
+        with device:
+            return build(*arguments)
+
+    monkeypatch.setattr(encoders, "build", built_there)
+    monkeypatch.setattr(torch.nn.Module, "to", lambda encoder, *place, **layout: encoder)
+    monkeypatch.setattr(training, "fast_bfloat16", lambda device: False)
+    monkeypatch.setattr(torch.Tensor, "backward", lambda loss: None)
+    monkeypatch.setattr(torch.Tensor, "__getitem__", checked)
+    with FakeTensorMode():
+        pixels, labels = torch.zeros(40, 3, 32, 32, dtype=torch.uint8), torch.zeros(40, dtype=torch.int64)
+        images = data.Images(pixels, labels, ("a",), "a", mapped).for_training_on(device)
+        loss = training._Run(TINY, images, device, False)._step(torch.arange(8, device=device), None)
+    assert loss.device.type == "cuda"
+    assert images.mapped is mapped
+    assert looked_up == [images.images.device.type] == ["cpu" if mapped else "cuda"]
+
+
+def test_training_moves_a_set_once_and_a_mapped_one_never(images, monkeypatch):
+    moved = []
+    monkeypatch.setattr(data.Images, "to", lambda images, device: moved.append(images.mapped) or images)
+    plain, mapped = (
+        train(TINY, replace(images, mapped=mapped), device="cpu", progress=False) for mapped in (False, True)
+    )
+    assert moved == [False]
+    assert torch.equal(weights(plain), weights(mapped))
 
 
 def test_the_pretended_gpu_does_catch_a_tensor_on_the_cpu():

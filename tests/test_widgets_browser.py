@@ -102,6 +102,40 @@ def test_figure_shows_the_numbers_of_the_python_class(figure_page):
         assert part in text
 
 
+# Marks of the axes, [text, x or y], and what is drawn by them.
+DRAWN = """(root) => {
+  const value = (element, name) => Number(element.getAttribute(name));
+  const all = (selector, read) => [...root.querySelectorAll(selector)].map(read);
+  const texts = all("svg > text", (text) => [text.textContent, value(text, "x"), value(text, "y")]);
+  const lines = all("line.grid", (line) => value(line, "y1"));
+  const points = [...root.querySelector("polyline").points].map(({ x, y }) => [x, y]);
+  const [interval, first, rest] = ["interval", "first", "rest"].map((name) => root.querySelector(`rect.${name}`));
+  return {
+    texts, lines, points, interval: value(interval, "x"), first: value(first, "width") / value(rest, "width"),
+  };
+}"""
+
+
+@pytest.mark.browser
+def test_what_is_drawn_is_what_the_library_computes(figure_page):
+    figure_page.get_by_role("button", name="higher temperature").click()
+    root, figure = figure_page.locator(".contrastlab-temperature"), TemperatureFigure()
+    figure.tau = float(root.get_attribute("data-tau"))
+    drawn = root.evaluate(DRAWN)
+    powers = [np.log10(float(text.removesuffix(" %")) / 100) for text, x, _ in drawn["texts"] if x == 54]
+    log_r = np.polyfit(drawn["lines"], powers, 1)  # the y of a line -> the share that is written beside it
+    marks = {float(text.replace("−", "-")): x for text, x, y in drawn["texts"] if y == 276 and text != "1"}
+    s = np.polyfit(list(marks.values()), list(marks), 1)
+    x, y = np.array(drawn["points"]).T
+    order = np.argsort(-np.array(figure.similarities), kind="stable")
+    r = figure.r.numpy()[order]
+    seen = np.log10(r) >= min(powers)
+    np.testing.assert_allclose(np.polyval(s, x), np.array(figure.similarities)[order][seen], atol=2e-3)
+    np.testing.assert_allclose(np.polyval(log_r, y), np.log10(r[seen]), atol=5e-3)
+    assert np.polyval(s, drawn["interval"] + 4) == pytest.approx(figure.interval, abs=2e-3)  # 4 px for the dot
+    assert drawn["first"] == pytest.approx(r[0], abs=1e-6)
+
+
 @pytest.mark.browser
 def test_still_picture_says_what_the_live_one_says(visit, pages):
     live, _ = visit(f"{pages}/figure.html")

@@ -13,10 +13,13 @@ import pytest
 import torch
 from torch.nn.functional import normalize
 
+from colour_contrast import on_both_grounds
 from contrastlab import geometry
 from contrastlab.losses import contrastive_loss, hard_contrastive_loss, hard_simple_loss, simple_loss
 from contrastlab.widgets import WorldFigure
+from contrastlab.widgets.figure import module_source
 from contrastlab.widgets.world_flow import advance, labels_of, random_numbers, start_points
+from contrastlab.widgets.world_still import COLOURS
 
 CHAPTER = Path(__file__).parents[1] / "chapters" / "05-a-world-of-points.md"
 TAU = 0.3
@@ -162,6 +165,16 @@ def test_still_picture_shows_what_faces_us_and_says_the_numbers():
     assert "<p>simple loss</p>" in markup
     assert f"step 300 | uniformity {geometry.uniformity(end):.2f} | tolerance" in markup
     assert "length of the mean 0.00" in markup
+
+
+@pytest.mark.parametrize("colour", COLOURS[1:])  # the first is the text's own
+def test_colours_of_classes_are_seen_on_both_pages(colour):
+    assert on_both_grounds(colour) >= 3
+
+
+def test_still_and_live_picture_have_the_same_colours_of_classes():
+    live = re.search(r"CLASS_COLOURS = (\[.*?\]);", module_source("world_sphere.mjs"))[1]
+    assert tuple(json.loads(live)) == COLOURS
 
 
 def test_still_picture_shows_the_steps_that_were_asked_for():

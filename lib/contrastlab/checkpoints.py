@@ -43,6 +43,21 @@ def load(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
         ) from error
 
 
+def check_not_set_aside(path: Path) -> None:
+    """Raise DamagedCheckpoint where `load` has set a damaged checkpoint aside and no other is in its place.
+
+    A launcher starts again after any error, also after this one, and nobody would see that the run starts from nothing.
+    """
+    path = Path(path)
+    aside = path.with_name(f"{path.name}.damaged")  # as files.set_aside names it
+    if aside.exists() and not path.exists():
+        raise DamagedCheckpoint(
+            f"there is no checkpoint {path}, but {aside.name} lies beside where it was: it was damaged and set aside. "
+            "This restart was to go on from it and would train from nothing. Put back a whole checkpoint, or, to train "
+            "anew, move that file away; then start the command again."
+        )
+
+
 def _description(path: Path, metadata: dict[str, str]) -> str:
     if "description" not in metadata:
         raise ValueError(

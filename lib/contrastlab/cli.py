@@ -80,8 +80,10 @@ def _parser() -> argparse.ArgumentParser:
     notebooks = commands.add_parser("notebooks", help="run chapters and rewrite the committed .ipynb beside each .md")
     notebooks.add_argument("chapters", nargs="*", metavar="CHAPTER", help="a number or a file name; none means all")
     commands.add_parser("test", help="run the linter, the tests and every notebook")
-    sweep = commands.add_parser("sweep", help="train and measure what a profile of book.toml asks for")
-    sweep.add_argument("--profile", required=True, metavar="NAME", help="a table under [profiles] in book.toml")
+    sweep = commands.add_parser("sweep", help="train and measure what profiles of book.toml ask for")
+    sweep.add_argument(
+        "--profile", required=True, nargs="+", metavar="NAME", help="tables under [profiles] in book.toml, in order"
+    )
     sweep.add_argument("--jobs", type=_positive, metavar="N", help="runs at a time; one a core, or one on a GPU")
     sweep.add_argument("--records", metavar="FOLDER", help="keep records and checkpoints under FOLDER, not in the book")
     sweep.add_argument("--dask", metavar="ADDRESS", help="do the runs on a Dask cluster, such as tcp://head:8786")

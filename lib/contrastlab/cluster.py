@@ -12,7 +12,9 @@ from typing import TYPE_CHECKING
 from joblib import Parallel, parallel_config
 from joblib.parallel import ParallelBackendBase
 
+from . import data
 from .files import ensure_writable
+from .plans import Plan
 from .runs import Outcome
 
 if TYPE_CHECKING:
@@ -26,12 +28,12 @@ class ClusterError(RuntimeError):
 
 
 @contextmanager
-def connected(address: str, folder: Path) -> Iterator[None]:
+def connected(address: str, plan: Plan) -> Iterator[None]:
     """Within this context joblib's work is done by the workers of the Dask scheduler at the address.
 
-    folder: where the runs keep their state; every worker must see it, and all that is beside it, under the same path.
+    plan: one of the runs; every worker must see where they keep their state, and the images, under the same path.
     Raises ClusterError where Dask is not installed, the scheduler does not answer, has no workers, or where a worker
-    has several threads (random numbers and the number of threads belong to a process) or does not see the folder.
+    has several threads (random numbers and the number of threads belong to a process) or does not see these folders.
     """
     if importlib.util.find_spec("distributed") is None:
         raise ClusterError("Dask is not installed. Run `pip install -e '.[cluster]'` here and on every worker.")
@@ -44,7 +46,7 @@ def connected(address: str, folder: Path) -> Iterator[None]:
     with client:
         _check_workers(client)
         _check_threads(client.nthreads())
-        _check_folder(client, folder)
+        _check_folders(client, plan)
         with parallel_config(_backend(client)):
             yield
 
@@ -97,12 +99,27 @@ def _check_threads(nthreads: dict[str, int]) -> None:
         )
 
 
-def _check_folder(client: "Client", folder: Path) -> None:
-    with tempfile.NamedTemporaryFile(dir=ensure_writable(folder), prefix=".seen-") as file:
-        seen = client.run(os.path.exists, file.name)
-    blind = [address for address, sees in seen.items() if not sees]
+def _check_folders(client: "Client", plan: Plan) -> None:
+    state = ensure_writable(plan.checkpoint.parent)
+    with tempfile.NamedTemporaryFile(dir=state, prefix=".seen-") as file:  # a folder of that name could be another one
+        unseen = client.run(_unseen, Path(file.name), plan)
+    blind = {address: path for address, path in unseen.items() if path}
     if blind:
+        address, path = next(iter(blind.items()))
         raise ClusterError(
-            f"{len(blind)} of {len(seen)} workers do not see {folder}, such as {blind[0]}. Records and data must lie "
-            "on a disk that all machines share, under the same path."
+            f"{len(blind)} of {len(unseen)} workers do not see what the runs need: {address} does not see {path}. "
+            "Records and data must lie on a disk that all machines share, under the same path."
         )
+
+
+def _unseen(probe: Path, plan: Plan) -> str:
+    """What the process that is asked does not see, or nothing: the folder of the probe, or the images of the plan."""
+    images = _images(plan)
+    paths = {probe: probe.parent, images: images}
+    return next((str(told) for path, told in paths.items() if not os.path.exists(path)), "")
+
+
+def _images(plan: Plan) -> Path:
+    if plan.data == data.EMBEDDED:
+        return plan.book / "data" / f"{data.EMBEDDED}.npz"
+    return plan.book / ("data/downloads" if plan.data in data.NAMES else Path(plan.data).expanduser())

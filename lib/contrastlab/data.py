@@ -29,6 +29,7 @@ class Images:
     """A data set.
 
     images: (n, C, H, W) uint8; labels: (n,) int64, positions in classes.
+    mapped: whether the images are a file on the disk, of which memory holds only what is in use.
     Raises ValueError where shapes or types differ from that.
     """
 
@@ -36,6 +37,7 @@ class Images:
     labels: Tensor
     classes: tuple[str, ...]
     name: str
+    mapped: bool = False
 
     def __post_init__(self) -> None:
         if self.images.ndim != 4 or self.images.dtype != torch.uint8:
@@ -53,8 +55,18 @@ class Images:
         return len(self.images)
 
     def to(self, device: torch.device | str) -> "Images":
-        """The same data set with its tensors on the device."""
-        return replace(self, images=self.images.to(device), labels=self.labels.to(device))
+        """The same data set with its tensors on the device; mapped images are read whole, unless they are there."""
+        images = self.images.to(device)
+        still_mapped = self.mapped and images is self.images
+        return replace(self, images=images, labels=self.labels.to(device), mapped=still_mapped)
+
+    def for_training_on(self, device: torch.device | str) -> "Images":
+        """The same data set on the device if memory holds it. Mapped images stay mapped: `pixels` moves each batch."""
+        return self if self.mapped else self.to(device)
+
+    def pixels(self, index: Tensor, device: torch.device | str) -> Tensor:
+        """The images number index (B,), wherever it is, on the device: (B, C, H, W). Nothing but these is moved."""
+        return self.images[index.to(self.images.device)].to(device)
 
     def subset(self, n: int) -> "Images":
         """The first n images; of fashion-mini they hold every class equally often, give or take one.
@@ -87,7 +99,7 @@ def load(name: str | Path, split: str = "train", folder: str | Path | None = Non
                 raise ValueError(
                     f"{path} was packed at its size. Leave size out, or pack the images again with --size."
                 )
-            return Images(*read_packed(path, split))
+            return Images(*read_packed(path, split), mapped=True)
         return Images(*read_folder(path, split, size), path.resolve().name)
     if size is not None:
         raise ValueError(f"size is for a folder of images, but {name} has its own. Leave size out.")

@@ -36,6 +36,11 @@ def launched() -> bool:
     return {"RANK", "WORLD_SIZE", "LOCAL_RANK", "LOCAL_WORLD_SIZE"} <= set(os.environ)
 
 
+def restarts() -> int:
+    """How often the launcher has started the processes again after one of them died."""
+    return int(os.environ.get("TORCHELASTIC_RESTART_COUNT", 0))
+
+
 @contextmanager
 def joined() -> Iterator[torch.device | None]:
     """Join the processes that a launcher started; yields the device of this one, or None to choose freely if alone.
@@ -67,7 +72,7 @@ def _start() -> str:
     so there the launcher must be told to make a new store each time: TORCH_DISABLE_SHARE_RDZV_TCP_STORE=1.
     """
     one_machine = os.environ["LOCAL_WORLD_SIZE"] == os.environ["WORLD_SIZE"]
-    return f"start {os.environ.get('TORCHELASTIC_RESTART_COUNT', 0)}" if one_machine else "start"
+    return f"start {restarts()}" if one_machine else "start"
 
 
 def _check_gpus(started: int) -> None:

@@ -15,8 +15,9 @@ from .negatives import MemoryBank, in_batch
 def gathered_in_batch(z0: Tensor, z1: Tensor) -> tuple[Tensor, Tensor]:
     """The rows of in_batch that belong to this process: its 2n views against all 2N views of the W processes, N = W n.
 
-    z0, z1: (n, d) unit vectors, row i of both from image i. Returns s_pos (2n,) and s_neg (2n, 2N - 2), negatives in
-    the order of in_batch. Alone it is in_batch. Raises ValueError as in_batch does.
+    z0, z1: (n, d) unit vectors, row i of both from image i; n must be alike everywhere (distributed.check_share).
+    Returns s_pos (2n,) and s_neg (2n, 2N - 2), negatives in the order of in_batch. Alone it is in_batch. Raises
+    ValueError as in_batch does.
     """
     if distributed.world_size() == 1:
         return in_batch(z0, z1)

@@ -117,17 +117,26 @@ def test(manifest: Manifest) -> None:
 
 
 def sweep(
-    manifest: Manifest, profile: str, jobs: int | None = None, records: str | None = None, dask: str | None = None
+    manifest: Manifest,
+    profiles: Sequence[str],
+    jobs: int | None = None,
+    records: str | None = None,
+    dask: str | None = None,
 ) -> None:
-    """Train and measure everything that [profiles.PROFILE] of book.toml asks for and that is not recorded yet."""
-    manifest.profile(profile)  # a wrong name is told before PyTorch takes its seconds to load
+    """Train and measure everything that these profiles of book.toml ask for and that is not recorded yet."""
+    for profile in profiles:
+        manifest.profile(profile)  # a wrong name is told before PyTorch takes its seconds to load
     from .sweep import run_sweep
 
-    run_sweep(profile, manifest.root, jobs, root=Path(records) if records else None, dask=dask)
+    for profile in profiles:
+        run_sweep(profile, manifest.root, jobs, root=Path(records) if records else None, dask=dask)
 
 
 def claims(manifest: Manifest, target: str | None = None, records: str | None = None) -> None:
-    """Print the ledger of the paper's claims, computed from the records, and write it as JSON where asked."""
+    """Print the ledger of the paper's claims, computed from the records, and write it as JSON where asked.
+
+    records: a folder with a reader's own; their verdicts are then set beside the book's.
+    """
     from .claims import gaps, ledger, text
     from .files import write_atomically
 
@@ -135,6 +144,8 @@ def claims(manifest: Manifest, target: str | None = None, records: str | None = 
     rows = ledger.ledger(manifest.root, root)
     open_points = gaps.gaps(ledger.studies(manifest.root, root), manifest.root)
     _say(text.as_text(rows, open_points))
+    if records:
+        _say(text.comparison(rows, manifest.root / "data" / "claims.json"))
     if target:
         write_atomically(Path(target), text.to_bytes(rows, open_points))
 

@@ -8,7 +8,7 @@ from concurrent.futures.process import BrokenProcessPool
 from contextlib import AbstractContextManager, closing
 from pathlib import Path
 
-from joblib import Parallel, delayed, parallel_config
+from joblib import Parallel, cpu_count, delayed, parallel_config
 from tqdm.std import tqdm
 
 from . import cluster, runs
@@ -34,8 +34,8 @@ def run_sweep(
 ) -> list[Path]:
     """Do every run of the profile that has no record yet, and return the paths of all its records.
 
-    jobs: how many runs at a time, each in a single-threaded process; by default one a core, or one on a GPU. book,
-    root: see plans.plans. dask: address of the scheduler of a Dask cluster, which then does the runs instead.
+    jobs: how many runs at a time, each in a single-threaded process; by default as default_jobs says. book, root: see
+    plans.plans. dask: address of the scheduler of a Dask cluster, which then does the runs instead.
     A finished run is skipped, and a killed one goes on from its last epoch. A run that another sweep is at is left to
     it, and done here if that sweep ends without it. Raises RunsFailed, after all others are done, for runs that failed.
     """
@@ -45,7 +45,7 @@ def run_sweep(
     # The data is fetched once, before many processes could ask for it at the same time.
     for split in ("train", "test") if left else ():
         left[0].load(split)
-    jobs = jobs or (max(1, os.cpu_count() or 1) if pick_device().type == "cpu" else 1)
+    jobs = jobs or default_jobs()
     start, ended = time.perf_counter(), []
     with _workers(left, dask), tqdm(total=len(todo), initial=len(todo) - len(left), **_bar(profile)) as bar:
         for outcome in _outcomes(left, jobs):
@@ -56,6 +56,11 @@ def run_sweep(
     if failed := [f"{outcome.name}: {outcome.text}" for outcome in ended if outcome.end == "failed"]:
         raise RunsFailed("these runs failed, the others are recorded:\n" + "\n".join(failed))
     return [plan.record for plan in todo]
+
+
+def default_jobs() -> int:
+    """One run at a time on a GPU, else one a core: of those that Slurm or a container leaves to this process."""
+    return cpu_count() if pick_device().type == "cpu" else 1
 
 
 def summary(runs: int, ended: Sequence[Outcome], seconds: float) -> str:
@@ -74,7 +79,7 @@ def _bar(profile: str) -> dict[str, object]:
 
 def _workers(left: Sequence[Plan], dask: str | None) -> AbstractContextManager:
     if dask is not None and left:
-        return cluster.connected(dask, left[0].checkpoint.parent)
+        return cluster.connected(dask, left[0])
     return parallel_config("loky", inner_max_num_threads=1)
 
 

@@ -9,6 +9,9 @@ forms each tile again and spends it at once:
 
 As s_ij = s_ji, both passes visit half of the tiles: each serves the anchors of its rows and of its columns. That is the
 work of two 2N x 2N x d products, where autograd does three, and of the exponentials.
+
+An exponential turns an error of s into one of s / tau. For a small tau a tile's similarities are therefore formed in
+float64, and go down to float32 when what is left of them is their distance to the anchor's nearest negative.
 """
 
 import math
@@ -21,7 +24,7 @@ from torch.nn.functional import softplus
 
 from .checks import check_temperature, check_views
 from .names import one_of
-from .precision import full, no_autocast
+from .precision import no_autocast
 
 REDUCTIONS = {"mean": Tensor.mean, "sum": Tensor.sum, "none": Tensor.clone}
 TILE = 384  # views a tile: 0.6 MB of similarities in float32, which a processor's cache holds
@@ -37,8 +40,9 @@ def tiled_contrastive_loss(
     """Eq. 1 for each of 2N views against the 2N - 2 views of other images, in memory that grows with N, not N^2.
 
     Equals contrastive_loss(*in_batch(normalize(z0), normalize(z1)), tau), reduced over the 2N anchors.
-    z0, z1: (N, d) features of any length, row i of both from image i, N >= 2. Half precision is computed in float32,
-    where a similarity's rounding changes its weight by up to 1e-7 / tau: for tau below 0.01 float64 may be worth it.
+    z0, z1: (N, d) features of any length, row i of both from image i, N >= 2. Half precision is computed in float32.
+    Where tau is below GENTLE, similarities are float64: so value and gradients are within 1e-5 for tau from 0.001 to
+    10. On a device without float64 a similarity's rounding changes its weight by up to 1e-7 / tau.
     tau: a number; or a tensor, which can be learned: one for all, (N,) one an image, or (2N,) one a view, z0's first.
     reduction: "mean", "sum" or "none". tile: views a tile; it changes time and memory only.
     Returns a scalar, or (2N,) for "none". There are first derivatives only. Raises ValueError for views of different
@@ -49,15 +53,21 @@ def tiled_contrastive_loss(
     if tile < 1:
         raise ValueError(f"a tile must hold at least one view, got tile = {tile}. Leave it out, or try 256 to 1024.")
     with no_autocast(z0):
-        return REDUCTIONS[reduction](_TiledLoss.apply(z0, z1, _temperature(tau, z0), tile))
+        tau = _temperature(tau, z0, z1)
+        return REDUCTIONS[reduction](_TiledLoss.apply(z0, z1, tau, tile, is_small(tau)))
 
 
-def _temperature(tau: float | Tensor, z: Tensor) -> float | Tensor:
+def is_small(tau: float | Tensor) -> bool:
+    """Whether a temperature is below GENTLE."""
+    return bool((tau.min() if isinstance(tau, Tensor) else tau) < GENTLE)
+
+
+def _temperature(tau: float | Tensor, z0: Tensor, z1: Tensor) -> float | Tensor:
     """tau as a number, or as a tensor with one a view (2N,)."""
     if not isinstance(tau, Tensor):
         check_temperature(tau)
         return float(tau)
-    n = len(z)
+    n = len(z0)
     if tau.numel() != 1 and tau.shape not in ((n,), (2 * n,)):
         expected = f"one tau for all, ({n},) with one an image or ({2 * n},) with one a view"
         raise ValueError(f"expected {expected}, got a tensor of shape {tuple(tau.shape)}")
@@ -65,38 +75,38 @@ def _temperature(tau: float | Tensor, z: Tensor) -> float | Tensor:
     check_temperature(tau.max())
     if tau.numel() == 1 and not tau.requires_grad:
         return tau.item()
-    return full(tau).to(z.device).reshape(-1).repeat(2 * n // tau.numel())
+    return tau.to(_full(z0, z1)).to(z0.device).reshape(-1).repeat(2 * n // tau.numel())
 
 
 class _TiledLoss(Function):
     """z0 (N, d), z1 (N, d), tau -> L (2N,)."""
 
     @staticmethod
-    def forward(ctx, z0: Tensor, z1: Tensor, tau: float | Tensor, tile: int) -> Tensor:
-        views, ctx.tile, ctx.tau = Views(z0, z1, tile), tile, tau
+    def forward(ctx, z0: Tensor, z1: Tensor, tau: float | Tensor, tile: int, exact: bool) -> Tensor:
+        views, ctx.tile, ctx.tau, ctx.exact = Views(z0, z1, tile, exact), tile, tau, exact
         ctx.save_for_backward(z0, z1)
         if isinstance(tau, Tensor):
             ctx.save_for_backward(z0, z1, tau)
-            ctx.tau = tau.detach().to(views.dtype)
+            ctx.tau = tau.detach()
         ctx.exponentials = Exponentials(views, ctx.tau)
         for _, _, s, sides in views.pairs():
             ctx.exponentials.add(s, sides)
         A, top = torch.cat(ctx.exponentials.A), torch.cat(ctx.exponentials.top)
-        ctx.lead = A.log() + (top - views.positives()) / ctx.tau
-        return softplus(ctx.lead, threshold=60)  # log(1 + exp lead), as in losses.py
+        ctx.lead = A.to(top.dtype).log() + (top - views.positives()) / ctx.tau
+        return softplus(ctx.lead, threshold=60).to(views.dtype)  # log(1 + exp lead), as in losses.py
 
     @staticmethod
     def backward(ctx, upstream: Tensor) -> tuple[Tensor | None, ...]:
         z0, z1, *tau = ctx.saved_tensors
         with torch.no_grad(), no_autocast(z0):
+            views = Views(z0, z1, ctx.tile, ctx.exact)
             pull = upstream * ctx.lead.sigmoid() / ctx.tau  # (2N,), Eq. 4: (1 - P_pos) / tau
-            views = Views(z0, z1, ctx.tile)
             dz0, dz1 = (torch.zeros_like(z, dtype=views.dtype) for z in (z0, z1))
             moment = _gradients(views, views.split(dz0, dz1), ctx.exponentials, pull)
-            gradients = [dz0, dz1, *([-moment / ctx.tau] if tau else [])]
+            gradients = [dz0, dz1, *([-moment.to(views.dtype) / ctx.tau] if tau else [])]
         if torch.is_grad_enabled():  # create_graph=True: somebody may differentiate again
             gradients = [NoSecond.apply(gradient, upstream, *ctx.saved_tensors) for gradient in gradients]
-        return *gradients, *[None] * (4 - len(gradients))
+        return *gradients, *[None] * (5 - len(gradients))
 
 
 class NoSecond(Function):
@@ -115,15 +125,17 @@ class NoSecond(Function):
 
 
 def _gradients(views: "Views", dz: list[Tensor], exponentials: "Exponentials", pull: Tensor) -> Tensor:
-    """Fill dz with the features' gradients, where dL/ds_pos = -pull (2N,). Returns sum_j G_ij s_ij (2N,)."""
-    pulls = views.split(*pull.chunk(2))
-    moment = views.split(*(-pull * views.positives()).chunk(2))  # the positive's term; weigh adds those of the others
+    """Fill dz with the features' gradients, where dL/ds_pos = -pull (2N,). Returns sum_j G_ij (s_ij - top_i) (2N,)."""
+    distance = views.positives() - torch.cat(exponentials.top)
+    moment = views.split(*(-pull * distance).chunk(2))  # the positive's term; weigh adds those of the others
+    pulls = views.split(*pull.to(views.dtype).chunk(2))
     weight = [part / A for part, A in zip(pulls, exponentials.A, strict=True)]  # of an exponential in G
     for z_t, z_u, s, sides in views.pairs():
         t, u = sides[0][0], sides[-1][0]
         G = exponentials.weigh(s, sides, weight, moment)
         if u == t + views.half:
             G.diagonal().sub_(pulls[t] + pulls[u])  # of each view on the other
+        z_t, z_u = z_t.to(G.dtype), z_u.to(G.dtype)
         dz[t].addmm_(G, z_u)  # the anchors of the rows: (b, b') @ (b', d)
         dz[u].addmm_(G.T, z_t)  # those of the columns; where u = t, of the same: there G^T is not in G yet
     for t, gradient in enumerate(dz):
@@ -134,13 +146,14 @@ def _gradients(views: "Views", dz: list[Tensor], exponentials: "Exponentials", p
 class Views:
     """The 2N views h in tiles, each of one view of some images. A tile is normalised when it is used, and not kept."""
 
-    def __init__(self, z0: Tensor, z1: Tensor, tile: int | list[int]) -> None:
-        """tile: views a tile, or the views of each tile of z0, the same in z1."""
+    def __init__(self, z0: Tensor, z1: Tensor, tile: int | list[int], exact: bool) -> None:
+        """tile: views a tile, or the views of each tile of z0, the same in z1. exact: z, s in float64, if possible."""
         self.tile = tile
-        self.dtype = torch.promote_types(torch.promote_types(z0.dtype, z1.dtype), torch.float32)
+        self.dtype = _full(z0, z1)  # of exponentials and gradients
+        self.s_dtype = torch.float64 if exact and has_float64(z0.device) else self.dtype
         self.h = self.split(z0, z1)
         self.half = len(self.h) // 2  # tiles t and t + half hold the two views of the same images
-        self.lengths = [_length(h.to(self.dtype)) for h in self.h]
+        self.lengths = [_length(h.to(self.s_dtype)) for h in self.h]
 
     def split(self, x0: Tensor, x1: Tensor) -> list[Tensor]:
         """The parts of x0 and x1 (N, ...) that belong to the tiles; they share its memory."""
@@ -148,7 +161,7 @@ class Views:
 
     def unit(self, t: int) -> Tensor:
         """The unit vectors z of tile t: (b, d)."""
-        return self.h[t].to(self.dtype) / self.lengths[t]
+        return self.h[t].to(self.s_dtype) / self.lengths[t]
 
     def to_features_(self, gradient: Tensor, t: int) -> None:
         """Turn dL/dz of tile t into dL/dh in place: z = h / |h|, so dL/dh = (I - z z^T) dL/dz / |h|."""
@@ -171,9 +184,19 @@ class Views:
                 yield z_t, z_u, s, [(t, 1)] if u == t else [(t, 1), (u, 0)]
 
 
+def _full(z0: Tensor, z1: Tensor) -> torch.dtype:
+    """The finer precision of both views, float32 at least."""
+    return torch.promote_types(torch.promote_types(z0.dtype, z1.dtype), torch.float32)
+
+
+def has_float64(device: torch.device) -> bool:
+    """Whether the device can compute in float64."""
+    return device.type != "mps"  # Apple's GPUs
+
+
 def mask_(s: Tensor) -> None:
     """Mask the diagonal of a tile of the same images: entry k of row k is its self or its positive."""
-    s.fill_diagonal_(torch.finfo(s.dtype).min)
+    s.fill_diagonal_(torch.finfo(torch.float32).min)  # finite also when s goes down to float32
 
 
 def _length(h: Tensor) -> Tensor:
@@ -190,9 +213,9 @@ class Exponentials:
 
     def __init__(self, views: Views, tau: float | Tensor) -> None:
         self.own_tau = isinstance(tau, Tensor)
-        self.shared = not self.own_tau and tau >= GENTLE
-        self.A = [torch.zeros_like(length[:, 0]) for length in views.lengths]
-        self.top = [A + (1.0 if self.shared else -2.0) for A in self.A]  # above, or below, every cosine
+        self.shared = not self.own_tau and not is_small(tau)
+        self.A = [torch.zeros_like(length[:, 0], dtype=views.dtype) for length in views.lengths]
+        self.top = [torch.full_like(length[:, 0], 1.0 if self.shared else -2.0) for length in views.lengths]
         self.rate = views.split(*(LOG2_E / tau).chunk(2)) if self.own_tau else [A + LOG2_E / tau for A in self.A]
 
     def add(self, s: Tensor, sides: list[Side]) -> None:
@@ -204,18 +227,22 @@ class Exponentials:
             self.A[t] += E.sum(dim)
 
     def weigh(self, s: Tensor, sides: list[Side], weight: list[Tensor], moment: list[Tensor]) -> Tensor:
-        """The tile of G + G^T, or of G on the diagonal. Where each view has its tau, moment gains sum_j G_ij s_ij."""
+        """The tile of G + G^T, or of G on the diagonal. Adds to moment, where views have their own tau."""
         E = self._of(s, sides)
         if self.shared:
             return E[0].mul_(sum(weight[t].unsqueeze(dim) for t, dim in sides))
         for (t, dim), G in zip(sides, E, strict=True):
             G.mul_(weight[t].unsqueeze(dim))
             if self.own_tau:
-                moment[t] += (G * s).sum(dim)
+                moment[t] += self._below_top(s, t, dim).mul_(G).sum(dim)
         return E[0] if len(E) == 1 else E[0].add_(E[1])
 
     def _of(self, s: Tensor, sides: list[Side]) -> list[Tensor]:
         """The tile's exponentials for each of its sides."""
         each = sides[:1] if self.shared else sides
-        E = [(s - self.top[t].unsqueeze(dim)).mul_(self.rate[t].unsqueeze(dim)).exp2_() for t, dim in each]
+        E = [self._below_top(s, t, dim).mul_(self.rate[t].unsqueeze(dim)).exp2_() for t, dim in each]
         return E * len(sides) if self.shared else E
+
+    def _below_top(self, s: Tensor, t: int, dim: int) -> Tensor:
+        """s - top, subtracted in the precision of s: what is left is small where the exponential is not."""
+        return (s - self.top[t].unsqueeze(dim)).to(self.A[t].dtype)

@@ -23,7 +23,7 @@ from torch.nn.functional import softplus
 from . import distributed
 from .checks import check_temperature, check_views
 from .precision import no_autocast
-from .tiled import TILE, Exponentials, NoSecond, Views, mask_, tiled_contrastive_loss
+from .tiled import TILE, Exponentials, NoSecond, Views, is_small, mask_, tiled_contrastive_loss
 
 
 def gathered_tiled_loss(z0: Tensor, z1: Tensor, tau: float, *, tile: int = TILE) -> Tensor:
@@ -32,14 +32,30 @@ def gathered_tiled_loss(z0: Tensor, z1: Tensor, tau: float, *, tile: int = TILE)
     Equals contrastive_loss(*gathered_in_batch(normalize(z0), normalize(z1)), tau).mean(), also in its gradients, which
     reach the features of all processes: every process must call backward, and their mean is the whole batch's gradient.
     z0, z1: (n, d) features of any length, row i of both from image i, n alike everywhere. tau: a number, not learned.
-    Returns a scalar. Raises ValueError as tiled_contrastive_loss does.
+    Returns a scalar. Raises ValueError as tiled_contrastive_loss does, and on every process for unequal n or d.
     """
     if distributed.world_size() == 1:
         return tiled_contrastive_loss(z0, z1, tau, tile=tile)
     check_views(z0, z1)
     check_temperature(tau)
+    _check_shares(z0)
     with no_autocast(z0):
         return _GatheredTiledLoss.apply(z0, z1, float(tau), tile).mean()
+
+
+def _check_shares(z: Tensor) -> None:
+    """Raise ValueError on every process unless all have as many rows and columns: a gather would crash or mix them up.
+
+    Two numbers a process pass for it, beside the d a view that the loss needs.
+    """
+    shapes = distributed.collect(torch.tensor([z.shape], device=z.device)).tolist()
+    for process, (n, d) in enumerate(shapes):
+        if [n, d] != shapes[0]:
+            raise ValueError(
+                f"process {process} has features of {n} images, ({n}, {d}), and process 0 of {shapes[0][0]}, "
+                f"{tuple(shapes[0])}. Each must have as many as the others: share a batch with distributed.share, and "
+                "leave out the last one if it is smaller."
+            )
 
 
 class Share(NamedTuple):
@@ -65,7 +81,9 @@ def forecast_share(images: int, processes: int, d: int = 128, tau: float = 0.1, 
     rows.exponentials.A = [A + rows.exponentials.A[0].mean() for A in rows.exponentials.A]  # as if gathered
     rows.gradients(first, pulls)
     seconds = (time.thread_time() - start) * own / len(pulls[0])
-    numbers = 2 * images * d + own * d + 8 * 2 * images + 2 * tile**2  # 8: lengths, A, top, rate, pull, weight, ...
+    exact = is_small(tau)  # then s, lengths, top and what is computed from them are float64
+    a_view, tiles = (12, 5) if exact else (8, 2)  # a view: lengths, A, top, rate, pull, weight, ...
+    numbers = 2 * images * d + own * d + a_view * 2 * images + tiles * tile**2
     return Share(seconds, 4 * numbers / 2**20, 4 * own * 2 * images / 2**20)
 
 
@@ -76,7 +94,7 @@ class Rows:
         """all_z0, all_z1: (N, d), N / processes rows of each process. No tile holds views of two processes."""
         n = len(all_z0) // processes
         sizes = [min(tile, n - start) for start in range(0, n, tile)]
-        self.views = Views(all_z0, all_z1, sizes * processes)
+        self.views = Views(all_z0, all_z1, sizes * processes, is_small(tau))
         self.exponentials = Exponentials(self.views, tau)
         first = [number * len(sizes) + t for t in range(len(sizes))]
         self.own = first + [self.views.half + t for t in first]
@@ -106,7 +124,7 @@ class Rows:
             G = self.exponentials.weigh(s, [(t, 1), (u, 0)], weight, [])  # G + G^T
             if u == self._partner(t):
                 G.diagonal().sub_(pulls[t] + pulls[u])  # of each view on the other
-            dz.addmm_(G, self.views.unit(u))  # (b, b') @ (b', d)
+            dz.addmm_(G, self.views.unit(u).to(G.dtype))  # (b, b') @ (b', d)
         self.views.to_features_(dz, t)
         return dz
 
@@ -134,14 +152,14 @@ class _GatheredTiledLoss(Function):
         ctx.save_for_backward(z0, z1)
         ctx.rows, ctx.tau = rows, tau
         ctx.A, ctx.top = rows.of_own(rows.exponentials.A), rows.of_own(rows.exponentials.top)
-        ctx.lead = ctx.A.log() + (ctx.top - rows.of_own(rows.split(rows.views.positives()))) / tau
-        return softplus(ctx.lead, threshold=60)  # log(1 + exp lead), as in losses.py
+        ctx.lead = ctx.A.to(ctx.top.dtype).log() + (ctx.top - rows.of_own(rows.split(rows.views.positives()))) / tau
+        return softplus(ctx.lead, threshold=60).to(rows.views.dtype)  # log(1 + exp lead), as in losses.py
 
     @staticmethod
     def backward(ctx, upstream: Tensor) -> tuple[Tensor | None, ...]:
         with torch.no_grad(), no_autocast(upstream):
             rows = ctx.rows
-            pull = upstream * ctx.lead.sigmoid() / ctx.tau  # (2n,), Eq. 4: (1 - P_pos) / tau
+            pull = (upstream * ctx.lead.sigmoid() / ctx.tau).to(ctx.A.dtype)  # (2n,), Eq. 4: (1 - P_pos) / tau
             pulls, rows.exponentials.A, rows.exponentials.top = (rows.split(_of_all(x)) for x in (pull, ctx.A, ctx.top))
             gradients = torch.cat(rows.gradients(rows.own, pulls)).chunk(2)
         if torch.is_grad_enabled():  # create_graph=True: somebody may differentiate again

@@ -62,17 +62,19 @@ def train(
     Where several processes train together (distributed.py), all of them call this with the same arguments. They share
     each batch, draw the views that one process would draw, and end with one encoder; the first writes the checkpoint,
     and any number of processes can continue from it.
+    Mapped images stay on the disk, and each step moves its batch to the device; others go there at once.
     Raises ValueError for a bank or batch larger than the data, a batch that the processes cannot share, processes that
-    differ, or a checkpoint of another run; FloatingPointError where the loss stops being finite.
+    differ, or a checkpoint of another run; DamagedCheckpoint where it cannot be read, or was set aside as damaged
+    before the launcher started the processes again; FloatingPointError where the loss stops being finite.
     """
     device = torch.device(device) if device is not None else pick_device()
     _check_size(config, images)
     distributed.check_share(config.batch_size)
     distributed.check_same(_fingerprint(config, images), "another configuration or other images")
-    images = images.to(device)
+    images = images.for_training_on(device)
     run = _Run(config, images, device, compile)
     with distributed.first_here_goes_first():
-        done = run.resume(Path(checkpoint)) if checkpoint is not None and Path(checkpoint).exists() else 0
+        done = run.resume(Path(checkpoint)) if checkpoint is not None else 0
     distributed.check_same(str(done).encode(), "a checkpoint of another epoch")
     with _progress_bar(len(images), done, config.epochs, progress and distributed.rank() == 0) as bar:
         for epoch in range(done, config.epochs):
@@ -97,7 +99,7 @@ class _Run:
         model = distributed.parallel(encoder, device)  # the encoder itself when alone
         self.model = compiled(model) if compile else model
         mean, std = views.channel_statistics(images.images)
-        self.trained = Trained(encoder, mean, std)
+        self.trained = Trained(encoder, mean.to(device), std.to(device))
         self.bank = None
         if config.negatives == "bank":
             start = torch.Generator().manual_seed(config.seed)
@@ -136,14 +138,15 @@ class _Run:
     def _step(self, batch: Tensor, generator: torch.Generator) -> Tensor:
         mine = batch[distributed.share(batch)]  # (b,): all of it when alone
         draws = views.PartOf(generator, len(batch), distributed.share(batch))
-        z = self._embed(mine, draws)  # (b, d)
+        pixels = self.images.pixels(mine, self.device)  # (b, C, H, W)
+        z = self._embed(pixels, draws)  # (b, d)
         if self.bank is not None:
             s_pos, s_neg = self.bank.similarities(z, mine)  # (b,), (b, n - 1)
             loss = self.loss(s_pos, s_neg).mean()
         elif self.config.loss == "contrastive" and len(batch) >= TILED_FROM:
-            loss = gathered_tiled_loss(z, self._embed(mine, draws), self.config.tau)
+            loss = gathered_tiled_loss(z, self._embed(pixels, draws), self.config.tau)
         else:
-            s_pos, s_neg = gathered_in_batch(z, self._embed(mine, draws))  # (2b,), (2b, 2B - 2)
+            s_pos, s_neg = gathered_in_batch(z, self._embed(pixels, draws))  # (2b,), (2b, 2B - 2)
             loss = self.loss(s_pos, s_neg).mean()
         self.optimiser.zero_grad()
         loss.backward()
@@ -152,9 +155,9 @@ class _Run:
             self.bank.update(z.detach(), mine)
         return loss.detach()
 
-    def _embed(self, batch: Tensor, draws: views.PartOf) -> Tensor:
-        """Embed one fresh random view of each image of this process's part of the batch."""
-        x = views.augment(self.images.images[batch], self.trained.mean, self.trained.std, draws)
+    def _embed(self, pixels: Tensor, draws: views.PartOf) -> Tensor:
+        """Embed one fresh random view of each image of this process's part of the batch: (b, C, H, W) -> (b, d)."""
+        x = views.augment(pixels, self.trained.mean, self.trained.std, draws)
         x = x.contiguous(memory_format=torch.channels_last)
         with torch.autocast(self.device.type, torch.bfloat16, enabled=fast_bfloat16(self.device)):
             return self.model(x)
@@ -185,7 +188,11 @@ class _Run:
         return {"name": self.images.name, "count": len(self.images)}
 
     def resume(self, path: Path) -> int:
-        """Continue from a checkpoint; returns the epochs it had done."""
+        """Continue from a checkpoint if there is one; returns the epochs it had done."""
+        if not path.exists():
+            if distributed.restarts() > 0:
+                checkpoints.check_not_set_aside(path)
+            return 0
         tensors, description = checkpoints.load(path)
         if _config(path, description) != self.config or description["images"] != self._images():
             raise ValueError(_OF_ANOTHER_RUN.format(path=path))

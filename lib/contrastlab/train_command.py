@@ -2,7 +2,6 @@
 
 import argparse
 import json
-import os
 import types
 from collections.abc import Sequence
 from dataclasses import Field, asdict, fields
@@ -11,13 +10,18 @@ from typing import Any, get_args
 
 from . import data, distributed
 from .config import Config
-from .train import train
+from .train import TILED_FROM, train
 
 DESCRIPTION = """
 Train one encoder and print its history as JSON. Several processes share each batch, and when one is killed they start
 again from the checkpoint: python -m torch.distributed.run --standalone --nproc-per-node 4 --max-restarts 3
 -m contrastlab train --checkpoint run.safetensors ... On several machines, which need the checkpoint on a disk that they
 share, set TORCH_DISABLE_SHARE_RDZV_TCP_STORE=1 before it: else a restarted process may look for a dead one.
+"""
+MEMORY = f"""
+Of the losses with negatives from the batch, only the contrastive one goes over the similarities tile by tile, in
+batches of {TILED_FROM} images or more. The hard, simple and triplet losses keep them all: 2B/W x 2B numbers, several
+times over, on each of W processes that share B images. Their memory grows with the square of the batch.
 """
 HELP = {
     "loss": "contrastive, simple, hard_contrastive, hard_simple or triplet",
@@ -52,13 +56,16 @@ def run(arguments: Sequence[str]) -> None:
         trained = train(config, images, device=device, checkpoint=asked["checkpoint"], compile=asked["compile"])
         if distributed.rank() == 0:
             about = {"data": {"name": images.name, "train": len(images)}, "processes": distributed.world_size()}
-            about["restarts"] = int(os.environ.get("TORCHELASTIC_RESTART_COUNT", 0))
+            about["restarts"] = distributed.restarts()
             print(json.dumps({**about, "config": asdict(config), "history": trained.history}, indent=1), flush=True)
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        prog="contrastlab train", description=DESCRIPTION, formatter_class=argparse.ArgumentDefaultsHelpFormatter
+        prog="contrastlab train",
+        description=DESCRIPTION,
+        epilog=MEMORY,
+        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
     )
     parser.add_argument("--data", default=data.EMBEDDED, metavar="NAME", help=f"{', '.join(data.NAMES)}, or a folder")
     parser.add_argument("--size", type=int, metavar="PIXELS", help="side to which a folder's images are cut")

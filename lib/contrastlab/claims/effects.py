@@ -6,7 +6,8 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import stats
 
-HOLDS, WEAKER, FAILS, UNTESTABLE = "holds", "weaker", "does not hold at this scale", "not testable here"
+HOLDS, WEAKER, FAILS = "holds", "weaker", "does not hold at this scale"
+OPEN, UNTESTABLE = "open", "not testable here"
 CONFIDENCE = 0.95
 RULE = (
     "An effect is one number a seed, signed so that the paper says it is above 0. It is shown where the 95 % "
@@ -15,8 +16,8 @@ RULE = (
     "contrary where the interval lies below 0; and open where it contains 0 or there is one seed only. A fact "
     "counts as shown if it holds and as contrary if not. A claim holds if everything is shown. It is weaker if "
     "something is shown or small, but not all is shown. It does not hold at this scale if nothing is shown or small "
-    "and something is contrary. It is not testable here if everything is open, or if what it speaks of does not "
-    "occur."
+    "and something is contrary. It is open if everything is open: more seeds may decide it. It is not testable here "
+    "if what it speaks of does not occur, whatever the number of seeds."
 )
 
 
@@ -102,14 +103,17 @@ def verdict(findings: Sequence[Effect | Fact]) -> str:
         return HOLDS
     if any(status in ("shown", "small") for status in statuses):
         return WEAKER
-    return FAILS if "contrary" in statuses else UNTESTABLE
+    return FAILS if "contrary" in statuses else OPEN
 
 
 def overall(verdicts: Sequence[str]) -> str:
-    """One verdict over data sets: that of those which decide, or weaker where they differ."""
-    decided = {word for word in verdicts if word != UNTESTABLE}
+    """One verdict over data sets: that of those which decide, or weaker where they differ.
+
+    Where none decides, it is open if it is open for one of them.
+    """
+    decided = {word for word in verdicts if word not in (OPEN, UNTESTABLE)}
     if not decided:
-        return UNTESTABLE
+        return OPEN if OPEN in verdicts else UNTESTABLE
     return decided.pop() if len(decided) == 1 else WEAKER
 
 

@@ -1,4 +1,4 @@
-"""C1 to C4 and the limit in C14: what must hold for all similarities, checked in float64 by autograd and arithmetic."""
+"""C1 to C4: what must hold for all similarities, checked in float64 by autograd and arithmetic."""
 
 import itertools
 import math

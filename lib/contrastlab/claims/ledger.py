@@ -10,7 +10,7 @@ import numpy as np
 from .. import manifest, paper
 from ..files import repository_root
 from . import hard, identities, temperature
-from .effects import UNTESTABLE, Effect, Fact, overall, trend_p, verdict
+from .effects import OPEN, UNTESTABLE, Effect, Fact, overall, trend_p, verdict
 from .study import NotAsked, NotRecorded, OwnTable, Study
 
 MISSING = "not recorded"
@@ -33,7 +33,10 @@ class Claim:
 
 @dataclass(frozen=True)
 class Finding:
-    """What one data set says of a claim. note: why it is not testable, or which command makes what is missing."""
+    """What one data set says of a claim.
+
+    note: why it is open or cannot be tested, or which command makes what is missing.
+    """
 
     data: str
     verdict: str
@@ -207,7 +210,7 @@ def finding(claim: Claim, study: Study, own: OwnTable) -> Finding | None:
     except NotRecorded as missing:
         return Finding(study.name, MISSING, note=str(missing))
     judged = UNTESTABLE if reason else verdict(results)
-    if judged == UNTESTABLE and not reason:
+    if judged == OPEN:
         single = all(isinstance(result, Effect) and result.n == 1 for result in results)
         reason = "one seed has no spread" if single else "the seeds differ by more than the effect"
     return Finding(study.name, judged, results, _trend(claim, study), reason)

@@ -1,5 +1,6 @@
 """What is measured on one data set, by loss and temperature: recorded runs over seeds, or the paper's own table."""
 
+import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from functools import cached_property
@@ -57,6 +58,7 @@ class Study:
         """book: the folder of book.toml; root: the folder under which data/runs lies, by default the same."""
         self.name = name
         self.root = root or book
+        self._elsewhere = root
         self.plans = [plan for profile in profiles for plan in plans(profile, book, self.root)]
         self._usual = [plan for plan in self.plans if plan.profile == profiles[0]]
 
@@ -82,6 +84,23 @@ class Study:
             return bool(self._plans_of(column))
         except NotAsked:
             return False
+
+    def shares(self, loss: str, tau: float | None = None) -> list[float]:
+        """The shares alpha of hard negatives, rising, with which a loss is trained and nothing else is changed."""
+        alphas = {p.config.alpha for p in self.plans if (p.config.loss, p.config.tau) == (loss, tau)}
+        return sorted(a for a in alphas if a is not None and self.asks(Column(loss, tau, {"alpha": a})))
+
+    def every_run(self, *metrics: str) -> np.ndarray:
+        """These metrics of every recorded run that has a value for each: (runs, metrics).
+
+        Raises NotRecorded where there is no such run.
+        """
+        found = [[run[metric] for metric in metrics] for run in self._metrics.values()]
+        whole = [values for values in found if None not in values]
+        if not whole:
+            first = self._usual[0].profile
+            raise NotRecorded(f"no run of {self.name} is recorded. Make them: {self._sweep(first)}")
+        return np.array(whole)
 
     def table(self, metric: str, columns: Sequence[Column]) -> np.ndarray:
         """One metric, (seeds, columns), over the seeds that every column has.
@@ -114,7 +133,7 @@ class Study:
         for plan in kept:
             if plan.embeddings.is_file():
                 return records.load_embeddings(plan.profile, plan.name, self.root)
-        raise NotRecorded(_how_to_make(column, kept[0]))
+        raise self._not_recorded(column, kept[0])
 
     def _seeds(self, column: Column) -> int:
         try:
@@ -127,7 +146,7 @@ class Study:
         unfinished = {p.profile: None for c in columns for p in self._plans_of(c) if p not in self._metrics}
         if not unfinished:
             raise NotAsked(what)
-        raise NotRecorded(f"{what} yet. Go on with: {'; '.join(map(_sweep, unfinished))}")
+        raise NotRecorded(f"{what} yet. Go on with: {self._sweep(*unfinished)}")
 
     def _values(self, metric: str, column: Column) -> dict[int, float]:
         """The metric by seed; a run whose metric could not be measured is left out."""
@@ -135,8 +154,16 @@ class Study:
         found = {plan.config.seed: self._metrics[plan][metric] for plan in chosen if plan in self._metrics}
         found = {seed: value for seed, value in found.items() if value is not None}
         if not found:
-            raise NotRecorded(_how_to_make(column, chosen[0]))
+            raise self._not_recorded(column, chosen[0])
         return found
+
+    def _not_recorded(self, column: Column, plan: Plan) -> NotRecorded:
+        return NotRecorded(f"{_words(column)} is not recorded. Make it: {self._sweep(plan.profile)}")
+
+    def _sweep(self, *profiles: str) -> str:
+        """The command that makes the records of the profiles where this study reads them."""
+        where = ["--records", shlex.quote(str(self._elsewhere))] if self._elsewhere else []
+        return " ".join(["contrastlab sweep --profile", *profiles, *where])
 
     def _plans_of(self, column: Column) -> list[Plan]:
         usual = [plan for plan in self._usual if plan.config.loss == column.loss] or self._usual[:1]
@@ -195,11 +222,3 @@ class OwnTable:
 def _words(column: Column) -> str:
     settings = ({"tau": column.tau} if column.tau is not None else {}) | dict(column.settings)
     return " ".join([column.loss.replace("_", " "), *(f"{name} {value:g}" for name, value in settings.items())])
-
-
-def _how_to_make(column: Column, plan: Plan) -> str:
-    return f"{_words(column)} is not recorded. Make it: {_sweep(plan.profile)}"
-
-
-def _sweep(profile: str) -> str:
-    return f"contrastlab sweep --profile {profile}"

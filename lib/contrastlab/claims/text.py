@@ -2,12 +2,13 @@
 
 import json
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 from .. import paper
 from .effects import RULE, Effect, Fact
 from .gaps import Gap
-from .ledger import Finding, Row
+from .ledger import MISSING, Finding, Row
 
 DECIMALS = 4
 
@@ -41,6 +42,39 @@ def as_text(rows: Sequence[Row], open_points: Sequence[Gap]) -> str:
     return "\n".join([*lines, "", RULE])
 
 
+def comparison(rows: Sequence[Row], committed: Path) -> str:
+    """How these verdicts stand beside those of a ledger that was written as JSON: a line a data set.
+
+    Verdicts over all data sets would not tell, because other records may lack one of them.
+    Raises ValueError for a file that is no such ledger.
+    """
+    if not committed.is_file():
+        return f"\nThere is no {committed} to compare these verdicts with."
+    try:
+        claims = json.loads(committed.read_text(encoding="utf-8"))["claims"]
+        known = {(claim["claim"], one["data"]): one["verdict"] for claim in claims for one in claim["findings"]}
+    except (ValueError, KeyError, TypeError) as error:
+        raise ValueError(f"{committed} is no ledger: {error}. Write one: contrastlab claims --json PATH") from error
+    found: dict[str, list[tuple[str, str, str]]] = {}
+    for row in rows:
+        for one in row.findings:
+            verdicts = one.verdict, known.get((row.claim.name, one.data), "not there")
+            found.setdefault(one.data, []).append((row.claim.name, *verdicts))
+    lines = [f"{data}: {_beside(verdicts)}" for data, verdicts in found.items()]
+    return "\n".join(["", f"Beside the verdicts of {committed}:", *lines])
+
+
+def _beside(verdicts: Sequence[tuple[str, str, str]]) -> str:
+    """Verdicts (claim, here, there) in a line."""
+    judged = [(name, here, there) for name, here, there in verdicts if here != MISSING]
+    others = [f"{name} ({here}; there {there})" for name, here, there in judged if here != there]
+    missing = [name for name, here, _ in verdicts if here == MISSING]
+    parts = [f"{len(judged) - len(others)} of {len(judged)} the same"] if judged else []
+    parts += [f"different: {', '.join(others)}"] if others else []
+    parts += [f"these records cannot judge {', '.join(missing)}"] if missing else []
+    return "; ".join(parts)
+
+
 def overview(rows: Sequence[Row]) -> Cells:
     """Every claim with the verdict of each data set. An identity has one verdict, which holds everywhere."""
     names = list(dict.fromkeys(finding.data for row in rows if not row.claim.identity for finding in row.findings))
@@ -56,14 +90,14 @@ def evidence(row: Row) -> Cells:
     """The numbers behind one verdict: an effect a line, data set by data set, and what Table 1 itself has."""
     lines = []
     for finding in row.findings:
-        lines.append((f"{finding.data}: {finding.verdict}", "", "", ""))
+        lines.append((f"{finding.data}: {finding.verdict}", "", "", "", ""))
         lines += [_cells(result) for result in finding.results]
     if row.own_table:
-        lines.append((f"the paper's Table 1, {len(paper.DATA_SETS)} data sets", "", "", ""))
+        lines.append((f"the paper's Table 1, {len(paper.DATA_SETS)} data sets", "", "", "", ""))
     for what, values in row.own_table.items():
         above, ends = _own_range(values)
-        lines.append((what, above, "", ends))
-    return (f"{row.claim.name}: {row.verdict}", "above 0", "mean, 95 % interval", "paper"), lines
+        lines.append((what, above, "", "", ends))
+    return (f"{row.claim.name}: {row.verdict}", "above 0", "sign test p", "mean, 95 % interval", "paper"), lines
 
 
 def numbers(gap: Gap) -> Cells:
@@ -71,12 +105,13 @@ def numbers(gap: Gap) -> Cells:
     return (gap.name, "number"), [(what, _value(value)) for what, value in gap.numbers.items()]
 
 
-def _cells(result: Effect | Fact) -> tuple[str, str, str, str]:
+def _cells(result: Effect | Fact) -> tuple[str, ...]:
     if isinstance(result, Fact):
-        return result.what, "", result.status, ""
+        return result.what, "", "", result.status, ""
     ends = " to ".join(map(_value, result.interval)) if result.interval else "one seed"
     size = "" if result.paper is None else _value(result.paper)
-    return result.what, f"{result.above} of {result.n}", f"{_value(result.mean)} ({ends}), {result.status}", size
+    agree = f"{result.above} of {result.n}", _p(result.sign_test)
+    return result.what, *agree, f"{_value(result.mean)} ({ends}), {result.status}", size
 
 
 def _own_table(row: Row) -> list[str]:

@@ -29,10 +29,10 @@ templates_path = ["_templates"]
 
 nb_execution_mode = "off"
 nb_ipywidgets_js = {}  # the default loads scripts from another host
-# Without a kernel the live widget is blank; its text/html twin is mounted by mount.js.
+# Without a kernel the live widget is blank; its text/html twin is mounted by mount.js, or printed as it is.
 nb_mime_priority_overrides = [
-    ("html", "text/html", 1),
-    ("html", "application/vnd.jupyter.widget-view+json", 50),
+    ("*", "text/html", 1),
+    ("*", "application/vnd.jupyter.widget-view+json", 50),
 ]
 myst_enable_extensions = ["amsmath", "attrs_block", "deflist", "dollarmath"]
 myst_heading_anchors = 3

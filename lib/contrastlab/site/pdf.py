@@ -1,5 +1,6 @@
 """The whole book as one PDF: every page of the site in one, printed by a browser, solutions at the back."""
 
+import re
 import tempfile
 from importlib.resources import files
 from pathlib import Path
@@ -14,6 +15,7 @@ FOOTER = (
     '<div style="width:100%;font:9px sans-serif;color:#555;text-align:center">'
     '<span class="pageNumber"></span> / <span class="totalPages"></span></div>'
 )
+MOUNTER = re.compile(r"/mount\.js(\?|$)")  # a page names it with a sum of its content, as in mount.js?v=1a2b3c4d
 MARGIN = {"top": "18mm", "bottom": "20mm", "left": "18mm", "right": "18mm"}
 
 
@@ -43,7 +45,7 @@ def _printed(address: str, parts: dict[str, str]) -> bytes:
     site = files("contrastlab.site")
     with chromium() as browser:
         page = browser.new_page(color_scheme="light")
-        page.route("**/mount.js", lambda route: route.abort())  # figures stay still
+        page.route(MOUNTER, lambda route: route.abort())  # figures stay still
         page.goto(address)
         page.wait_for_function("window.MathJax?.startup?.promise")
         page.evaluate("MathJax.startup.promise.then(() => {})")

@@ -125,4 +125,5 @@ class AnatomyFigure(InteractiveFigure):
 def _wrapped(degrees: float, name: str) -> float:
     if not math.isfinite(degrees):
         raise ValueError(f"{name} is a place on the circle and must be a finite number of degrees, got {degrees:g}.")
-    return round(180 - (180 - degrees) % 360, _DECIMALS)
+    within = round(180 - (180 - degrees) % 360, _DECIMALS)
+    return 180.0 if within == -180 else within  # to which a hair above it is rounded

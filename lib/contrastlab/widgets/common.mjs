@@ -8,6 +8,7 @@ const BUTTON_RATIO = 10 ** 0.1; // ten presses a decade
 const USUAL_WIDTH = 640; // px
 const ANNOUNCE_AFTER = 600; // ms of rest before a screen reader hears the numbers
 const SLIDER_KEYS = /^(Arrow|Page|Home|End)/;
+export const CHOICE_KEYS = /^(Arrow|Page|Home|End|[a-z ]$)/i; // letters too: they find a choice by its name
 
 // colours: [tau, "#rrggbb"] pairs, tau ascending; between two of them the colour is mixed evenly over log tau.
 export function tauColour(tau, colours) {
@@ -55,6 +56,15 @@ export function announcer(element) {
     if (text !== element.textContent) waiting = setTimeout(() => { element.textContent = text; }, ANNOUNCE_AFTER);
   };
   return Object.assign(say, { stop: () => clearTimeout(waiting) });
+}
+
+// What says in a sentence, to a screen reader that comes to the element, what its drawing shows.
+export function descriptionOf(element) {
+  const text = Object.assign(document.createElement("p"), { hidden: true });
+  text.id = `contrastlab-${Math.random().toString(36).slice(2)}`; // a page may hold a figure several times
+  element.setAttribute("aria-describedby", text.id);
+  element.after(text);
+  return (sentence) => place(text, {}, sentence);
 }
 
 // Lays out and draws, now and whenever the figure's width changes, and draws whenever one of the model's values does.
@@ -109,11 +119,12 @@ export const TAU_CONTROLS = `
   <div class="ticks" aria-hidden="true">${TICKS}</div>
 </div>`;
 
-// Connects the controls in root with the model's tau; `moved` follows each move. Returns what shows a temperature.
-export function tauControl(model, root, moved) {
+// Connects the controls in root with the model's tau: each move is kept by `change`, `save` where a figure needs no
+// other, and followed by `moved`. Returns what shows a temperature.
+export function tauControl(model, root, moved, change = (values) => save(model, values)) {
   const move = (tau) => {
     const within = Math.min(TAU_MAX, Math.max(TAU_MIN, tau));
-    save(model, { tau: Number(within.toPrecision(3)) }); // three digits: what is read is what is computed
+    change({ tau: Number(within.toPrecision(3)) }); // three digits: what is read is what is computed
     moved();
   };
   const [minus, plus] = ["lower", "higher"].map((which) => root.querySelector(`[aria-label="${which} temperature"]`));
@@ -129,10 +140,11 @@ export function tauControl(model, root, moved) {
   };
 }
 
-// Keys that an element uses itself stay with it, or JupyterLab takes the arrows to walk between cells.
+// Keys that an element uses itself stay with it, or JupyterLab takes the arrows to walk between cells, and letters as
+// its commands. What is pressed together with Ctrl or Meta is for the host.
 export function keepKeys(element, keys = SLIDER_KEYS) {
   element.addEventListener("keydown", (event) => {
-    if (keys.test(event.key)) event.stopPropagation();
+    if (keys.test(event.key) && !event.ctrlKey && !event.metaKey) event.stopPropagation();
   });
 }
 
@@ -162,7 +174,7 @@ const THUMB = `
 
 // The style that every figure starts from; a figure's root has the class "contrastlab-NAME". Lines and texts are in
 // currentColor, and what carries the temperature's colour is outlined in it: both the deepest blue and the palest
-// orange stay visible on a light and on a dark page.
+// orange stay visible on a light and on a dark page. Paper has the drawing and its numbers, and nothing to press.
 export const baseStyle = (name) => `
 .contrastlab-${name} {
   color: var(--jp-content-font-color1, inherit); max-width: 760px; min-width: 0; font-size: 15px; line-height: 1.45;
@@ -193,6 +205,7 @@ export const baseStyle = (name) => `
   & .spoken {
     position: absolute; width: 1px; height: 1px; overflow: hidden; clip-path: inset(50%); white-space: nowrap;
   }
+  @media print { & :is(.task, .by-hand, .controls, button, select) { display: none !important; } }
 }
 `;
 

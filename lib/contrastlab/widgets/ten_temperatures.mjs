@@ -1,7 +1,9 @@
 // Ten temperatures, recorded: the map of images, the similarities of pairs, the neighbours of one image, and the place
 // of each temperature by uniformity, tolerance and accuracy. Data come from ten_temperatures_data.py.
 
-import { announcer, keepDrawn, keepKeys, place, rounded, save, showSentences, tauColour } from "./common.mjs";
+import {
+  announcer, descriptionOf, keepDrawn, keepKeys, place, rounded, save, showSentences, tauColour,
+} from "./common.mjs";
 import { loadData, ownClass } from "./ten_temperatures_data.mjs";
 import { mapIn } from "./ten_temperatures_map.mjs";
 import { GAP, TEMPLATE } from "./ten_temperatures_page.mjs";
@@ -85,7 +87,7 @@ function showNeighbours(root, state, data) {
 }
 
 // The chosen image, the numbers and the slider. Returns what a screen reader hears.
-function showTexts(root, state, data, colour) {
+function showTexts(root, state, data, colour, describe) {
   const { tau, t, image, kind, near, similarities, meanOwn, means, places, counts } = state;
   const slider = root.querySelector("input"), texts = sentences(state);
   slider.value = t;
@@ -103,6 +105,7 @@ function showTexts(root, state, data, colour) {
   for (const [name, value] of Object.entries(numbers)) root.dataset[name] = JSON.stringify(value);
   Object.assign(root.dataset, { tau, image, meanOwn, reached: state.reached });
   const ofImage = `image ${image}, ${kind}: ${neighbourSentence(state, data)}`;
+  describe(`Map of ${data.n} test images by class at the temperature ${tau}, with lines from ${ofImage}.`);
   return [texts[0], ofImage, ...texts.slice(1)].join(", ").replace("τ", "tau");
 }
 
@@ -144,26 +147,33 @@ function layOut(root, map, plots, shown) {
   plots.resize(Math.floor(wide ? (width - 2 * GAP) / 3 : width));
 }
 
-// Draws the chosen image and the numbers at once, and what is costly, neighbours, plots and map, a frame later: so the
-// answer to a key or a pointer never waits for them. Returns what draws so, what draws all at once, and the end.
-function drawer(root, model, data, { map, plots, say, colours }) {
+// Draws the chosen image and the numbers at once, and what is costly, neighbours, plots and map, in the frames after, one
+// in each: so no answer to a key or a pointer waits for them, and no frame is late. Returns what draws so, what draws all
+// at once, and the end.
+function drawer(root, model, data, { map, plots, say, describe, colours }) {
   let state, pending;
+  const costly = [
+    () => showNeighbours(root, state, data),
+    () => plots.show(state.t),
+    () => map.show({ t: state.t, chosen: state.image, near: state.near, own: state.own }),
+  ];
+  let behind = []; // those that do not show the state yet; each comes round, however fast the moves are
   const follow = () => {
-    cancelAnimationFrame(pending);
-    pending = undefined;
-    showNeighbours(root, state, data);
-    plots.show(state.t);
-    map.show({ t: state.t, chosen: state.image, near: state.near, own: state.own });
+    behind.shift()();
+    pending = behind.length ? requestAnimationFrame(follow) : undefined;
   };
   const draw = () => {
     state = readState(model, data);
     map.pause();
-    say(showTexts(root, state, data, colours[state.t]));
+    say(showTexts(root, state, data, colours[state.t], describe));
+    behind = [...behind, ...costly.filter((part) => !behind.includes(part))];
     pending ??= requestAnimationFrame(() => { pending = requestAnimationFrame(follow); });
   };
   const drawAll = () => {
     draw();
-    follow();
+    cancelAnimationFrame(pending);
+    [pending, behind] = [undefined, []];
+    for (const part of costly) part();
   };
   return { draw, drawAll, cancel: () => cancelAnimationFrame(pending) };
 }
@@ -178,8 +188,8 @@ async function render({ model, el }) {
   const colours = data.temperatures.map((tau) => tauColour(tau, model.get("colours") ?? []));
   const map = mapIn(root.querySelector(".map"), data, (image) => choose(image));
   const plots = plotsIn(root.querySelectorAll(".plots svg"), data, colours);
-  const say = announcer(root.querySelector(".spoken"));
-  const { draw, drawAll, cancel } = drawer(root, model, data, { map, plots, say, colours });
+  const say = announcer(root.querySelector(".spoken")), describe = descriptionOf(root.querySelector(".map"));
+  const { draw, drawAll, cancel } = drawer(root, model, data, { map, plots, say, describe, colours });
   const choose = connect(root, model, data, map, draw);
   const lay = (width) => layOut(root, map, plots, width);
   const end = keepDrawn(model, root, [], { lay, draw: drawAll });

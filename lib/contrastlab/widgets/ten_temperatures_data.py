@@ -15,7 +15,7 @@ from torch import Tensor
 from .. import data, records
 from ..files import repository_root, write_atomically
 
-PROFILES = ("laptop", "temperatures")
+PROFILES = ("laptop", "more-seeds", "temperatures")
 SEED = 0  # whose embeddings were kept
 SHOWN = 600  # images on the map, which are also the candidates for neighbours
 NEIGHBOURS = 10

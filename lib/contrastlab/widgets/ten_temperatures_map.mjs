@@ -107,18 +107,26 @@ export function mapIn(element, data, choose) {
 
   const pixels = (x) => Math.round(10 * (EDGE + ((x + 1) / 2) * (side - 2 * EDGE))) / 10;
   const at = (list, i) => [pixels(list[2 * i]), pixels(list[2 * i + 1])];
-  const draw = () => {
+  const drawGlyphs = () => {
     if (painted !== points) paint(canvas, side, (i) => at(points, i), data, members);
     painted = points;
+  };
+  const drawAbove = () => {
     drawOverlay(parts, (i) => at(points, i), state);
     apart(widths.map((_, label) => at(names, label)), widths, side).forEach(({ label, x, y }) => {
       place(parts.names[label], { transform: `translate(${x.toFixed(1)} ${(y + 4).toFixed(1)})` });
     });
   };
-  const settle = () => {
+  const stand = () => {
+    drawAbove();
     element.dataset.moving = false;
+  };
+  // Where the state says: what lies above the glyphs comes a frame later than they do, if they are to be drawn anew.
+  const settle = () => {
     [points, names] = [maps[state.t], middles[state.t]];
-    draw();
+    if (painted === points) return stand();
+    drawGlyphs();
+    frame = requestAnimationFrame(stand);
   };
   const move = () => {
     const [fromPoints, fromNames] = [points, names];
@@ -129,7 +137,8 @@ export function mapIn(element, data, choose) {
       if (part >= 1) return settle();
       points = between(fromPoints, maps[state.t], eased(part));
       names = between(fromNames, middles[state.t], eased(part));
-      draw();
+      drawGlyphs();
+      drawAbove();
       frame = requestAnimationFrame(step);
     };
     frame = requestAnimationFrame(step);

@@ -2,7 +2,8 @@
 // One file for every host: Jupyter mounts it through anywidget, the website through mount.js.
 
 import {
-  announcer, baseStyle, followTheme, keepDrawn, place, save, showSentences, tauColour, tauControl,
+  announcer, baseStyle, CHOICE_KEYS, descriptionOf, followTheme, keepDrawn, keepKeys, place, save, showSentences,
+  tauColour, tauControl,
 } from "./common.mjs";
 import { curvesIn } from "./world_curves.mjs";
 import { hasTemperature, LONGEST, meanOf } from "./world_flow.mjs";
@@ -20,7 +21,9 @@ function readWorld(model) {
   return { loss, tau, seed: model.get("seed"), n: model.get("n"), colour, name: nameOf({ loss, tau }) };
 }
 
-const stateOf = (model) => JSON.stringify(["loss", "tau", "seed", "n", "playing"].map((name) => model.get(name)));
+const STARTS_ANEW = ["loss", "tau", "seed", "n"];
+const stateOf = (model) => JSON.stringify([...STARTS_ANEW, "playing"].map((name) => model.get(name)));
+const isAnother = (model, values) => STARTS_ANEW.some((name) => name in values && values[name] !== model.get(name));
 
 function paintSphere(root, canvas, run, view) {
   const ink = getComputedStyle(root).color;
@@ -68,11 +71,13 @@ function showControls(root, { loss, seed }) {
 // Connects the controls other than the temperature's: `change` takes new values of the model, `again` starts anew.
 function connect(root, model, { change, again, step, playOrPause }) {
   const on = (selector, event, action) => root.querySelector(selector)?.addEventListener(event, action);
+  const choice = root.querySelector("select");
   const seedBy = (difference) => change({ seed: Math.max(0, model.get("seed") + difference) });
   on(".play", "click", playOrPause);
   on(".step", "click", step);
   on(".reset", "click", again);
   on("select", "change", (event) => change({ loss: event.target.value }));
+  if (choice) keepKeys(choice, CHOICE_KEYS);
   on('[aria-label="previous seed"]', "click", () => seedBy(-1));
   on('[aria-label="next seed"]', "click", () => seedBy(1));
 }
@@ -85,7 +90,7 @@ function render({ model, el }) {
   el.append(root);
   const [canvas, stage] = [root.querySelector("canvas"), root.querySelector(".stage")];
   const curves = compact ? undefined : curvesIn(root.querySelector("svg"));
-  const say = announcer(root.querySelector(".spoken"));
+  const spoken = root.querySelector(".spoken"), say = announcer(spoken), describe = descriptionOf(canvas);
   let followed;
   const run = createRun(), view = { yaw: 0.3, pitch: 0.35, byHand: false };
   const paint = () => {
@@ -96,7 +101,14 @@ function render({ model, el }) {
     run.measure();
     paint();
     curves?.show(run);
-    say(tell(root, run, loop, compact));
+    speak(tell(root, run, loop, compact));
+  };
+  // Nothing is said while the points flow: a slow machine's pauses between two readings are as long as a rest.
+  const speak = (text) => {
+    const flows = loop.running() && spoken.textContent;
+    if (flows) say.stop();
+    else say(text);
+    describe(`${run.world.n} points in four classes on a sphere, half of it seen${flows ? "" : `: ${text}`}.`);
   };
   const loop = worldLoop({ model, run, view, root, paint, show });
 
@@ -117,11 +129,13 @@ function render({ model, el }) {
   };
   // For a host that does not report changes made here.
   const catchUp = () => { if (followed !== stateOf(model)) follow(); };
-  const showTau = tauControl(model, root, catchUp);
+  // Another world starts from its beginning, and says so to Python in the same breath: told later, Python would set the
+  // steps itself, and its answer could undo a step taken meanwhile.
   const change = (values) => {
-    save(model, values);
+    save(model, isAnother(model, values) ? { ...values, steps: 0 } : values);
     catchUp();
   };
+  const showTau = tauControl(model, root, () => {}, change);
   const again = () => {
     loop.restart();
     run.begin(run.world);

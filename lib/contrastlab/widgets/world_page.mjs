@@ -69,10 +69,10 @@ const SPOKEN = `<p class="spoken" role="status" aria-live="polite" aria-atomic="
 
 export const FULL_PAGE = `
 <p class="task">Find a loss that comes to rest while the four classes are still bunches.</p>
-<label class="choice">Loss <select>${options}</select></label>
+<label class="choice by-hand">Loss <select>${options}</select></label>
 ${TAU_CONTROLS}
 <div class="stage">${CANVAS}<svg role="img"></svg></div>
-<div class="run">
+<div class="run by-hand">
   ${PLAY}<button type="button" class="step">Step</button><button type="button" class="reset">Reset</button>
   <span class="seed">
     <button type="button" aria-label="previous seed">−</button><span>seed <output></output></span>
@@ -81,12 +81,12 @@ ${TAU_CONTROLS}
 </div>
 <p class="numbers" aria-hidden="true"></p>
 <p class="legend">Shape and colour: the class, which the loss does not see. From the centre: the mean vector.
-Drag, or use the arrow keys, to turn the sphere.</p>
+<span class="by-hand">Drag, or use the arrow keys, to turn the sphere.</span></p>
 ${SPOKEN}`;
 
 export const COMPACT_PAGE = `
-<p class="task">Change the temperature: the points start again. Drag to turn the sphere.</p>
+<p class="task">Change the temperature: the points start again.</p>
 <div class="stage compact">${CANVAS}</div>
 ${TAU_CONTROLS}
-<div class="run">${PLAY}</div>
+<div class="run by-hand">${PLAY}</div>
 ${SPOKEN}`;

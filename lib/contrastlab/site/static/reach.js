@@ -2,8 +2,11 @@
 // figures have their sizes; this looks whenever a size changes.
 
 const watcher = new ResizeObserver((entries) => {
-  for (const { target } of entries) target.tabIndex = target.scrollWidth > target.clientWidth ? 0 : -1;
+  for (const { target } of entries) {
+    const place = target.scrollWidth > target.clientWidth ? 0 : -1;
+    if (target.tabIndex !== place) target.tabIndex = place;
+  }
 });
 
-const WIDE = "article pre, article .cell_output > .output, article .pst-scrollable-table-container, article div.math";
+const WIDE = ["pre", ".cell_output > .output", ".pst-scrollable-table-container", ".math"].map((e) => `article ${e}`);
 document.querySelectorAll(WIDE).forEach((element) => watcher.observe(element));
