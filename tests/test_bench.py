@@ -176,7 +176,7 @@ class TestRules:
         of_all = len(todo[0].load("train").images)
         assert of_all > 256  # the quick way looks at fewer, and still projects the whole
         training = [plan.config.epochs * of_all / value[f"training, {plan.config.loss}"] for plan in todo]
-        seconds = (sum(training) + len(todo) * value["evaluation of a run"]) / os.cpu_count()
+        seconds = (sum(training) + len(todo) * value["evaluation of a run"]) / of_the_book.default_jobs()
         assert value[of_the_book.PROJECTION] == pytest.approx(seconds / 60)
         images = sum(plan.config.epochs * of_all for plan in todo)
         assert value["whole profile, with evaluations"] == pytest.approx(images / seconds)

@@ -171,7 +171,7 @@ class TestVerdicts:
     def test_two_data_sets_that_disagree_weaken_a_claim(self, tmp_path):
         made_up(tmp_path, 1)
         rows = made_up(tmp_path, -1, profiles=("cifar10",))
-        assert [finding.verdict for finding in rows["C7"].findings] == [HOLDS, FAILS]
+        assert [finding.verdict for finding in rows["C7"].findings[:2]] == [HOLDS, FAILS]
         assert rows["C7"].verdict == WEAKER
 
     def test_c8_is_not_testable_where_no_positive_is_nearer_than_the_nearest_negatives(self, tmp_path, monkeypatch):
@@ -471,7 +471,7 @@ class TestComparison:
         written = tmp_path / "claims.json"
         written.write_bytes(text.to_bytes(list(made_up(tmp_path / "theirs", 1).values()), []))
         mine = made_up(tmp_path / "mine", -1)
-        _, heading, identities, clothes, cifar = text.comparison(list(mine.values()), written).split("\n")
+        _, heading, identities, clothes, cifar, *_ = text.comparison(list(mine.values()), written).split("\n")
         assert heading == f"Beside the verdicts of {written}:"
         assert identities == "any similarities: 4 of 4 the same"
         differing = ", ".join(f"{name} ({FAILS}; there {HOLDS})" for name in TRAINED)
@@ -535,8 +535,9 @@ class TestWhatChapter7Says:
     def test_uniformity_falls_with_temperature_above_a_fifth(self, table):
         U = table("uniformity", *WARM)
         assert (np.diff(U, axis=1) < 0).all(), "every step, every seed"
-        assert U[:, 0].min() - U[:, -1].max() > 0.5
-        assert np.ptp(U, axis=0).max() < 0.15, "the spread over seeds is small beside it"
+        fall = U[:, 0].min() - U[:, -1].max()
+        assert fall > 0.5
+        assert np.ptp(U, axis=0).max() < fall / 3, "the spread over seeds is small beside it"
 
     def test_tolerance_and_positives_rise_with_temperature_above_a_fifth(self, table):
         T = table("tolerance", *WARM)
@@ -544,11 +545,25 @@ class TestWhatChapter7Says:
         assert T[:, -1].min() - T[:, 0].max() > 0.08
         assert (np.diff(table("positive_similarity", *WARM), axis=1) > 0).all()
 
-    @pytest.mark.parametrize(("metric", "peak"), [("linear_accuracy", 0.15), ("knn_accuracy", 0.1)])
-    def test_accuracy_peaks_inside_beyond_the_seeds_spread(self, table, metric, peak):
+    @pytest.mark.parametrize("metric", ["linear_accuracy", "knn_accuracy"])
+    def test_accuracy_peaks_inside_and_the_runs_overlap_on_the_cold_side(self, table, metric):
         taus = (0.03, 0.05, 0.07, 0.1, 0.15, 0.2, 0.3, 0.5, 0.7, 1.0)
-        assert taus[int(table(metric, *taus).mean(axis=0).argmax())] == peak
-        assert table(metric, peak).min() > table(metric, 0.03, 1.0).max(), "worst at the peak, best at the ends"
+        assert taus[int(table(metric, *taus).mean(axis=0).argmax())] == 0.1
+        assert table(metric, 0.1).min() > table(metric, 1.0).max(), "worst at the peak, best at the warm end"
+        cold, peak = table(metric, 0.03, 0.1).T
+        assert peak.min() < cold.max()
+        assert (table(metric, 0.05, 0.2).min(axis=0) < table(metric, 0.1).max()).all(), "and so do its neighbours"
+
+    def test_what_a_wrong_temperature_costs_on_clothes(self, table):
+        """The guidance: a factor of two about a point at most, of three one to two and a half, of five and ten more."""
+        for metric in ("linear_accuracy", "knn_accuracy"):
+            _, coldest = records.table(records.load("limits"), metric)
+            best = table(metric, 0.1).mean()
+            lost = {tau: best - table(metric, tau).mean() for tau in (0.03, 0.05, 0.2, 0.3, 0.5, 1.0)}
+            lost[0.02] = best - coldest.mean()
+            assert max(lost[0.05], lost[0.2]) < 1.05
+            assert all(1.2 < lost[tau] < 2.5 for tau in (0.03, 0.3))
+            assert all(2 < lost[tau] < 6.1 for tau in (0.02, 0.5, 1.0))
 
     def test_the_cold_end_never_spread(self, table):
         """Below the paper's lowest temperature: low uniformity and high tolerance, but no class gap to show for it."""
@@ -558,16 +573,19 @@ class TestWhatChapter7Says:
 
     def test_equal_measures_and_different_accuracy(self, table):
         for metric in ("uniformity", "tolerance"):
-            assert abs(np.diff(table(metric, 0.07, 0.5).mean(axis=0))[0]) < 0.05
-        assert table("linear_accuracy", 0.07).min() - table("linear_accuracy", 0.5).max() > 1
+            assert abs(np.diff(table(metric, 0.07, 0.5).mean(axis=0))[0]) < 0.1
+        assert table("linear_accuracy", 0.07).min() > table("linear_accuracy", 0.5).max()
 
     def test_uniformity_of_the_features_moves_the_other_way(self, table):
         features = table("uniformity_features", 0.2, 1.0)
         assert features[:, 0].max() < features[:, 1].min()
 
 
-def _on_cifar(row):
-    return next(finding for finding in row.findings if finding.data == "CIFAR-10, JPEG 75")
+LENGTHS = ("CIFAR-10, JPEG 75", "CIFAR-10, JPEG 75, 8 epochs")
+
+
+def _on_cifar(row, longer=False):
+    return next(finding for finding in row.findings if finding.data == LENGTHS[longer])
 
 
 class TestWhatChapter12Says:
@@ -603,13 +621,22 @@ class TestWhatChapter12Says:
         assert lost.mean < _on_cifar(committed["C11"]).results[0].mean
         assert _on_cifar(committed["C11"]).verdict == HOLDS
 
-    def test_the_warm_end_is_worse_than_the_best_and_the_paper_s_peak_is_not_shown(self, committed):
-        fashion, cifar = committed["C10"].findings
-        for finding in (fashion, cifar):
-            _, warm, place = finding.results
-            assert warm.status == "shown" and place.status in ("open", "contrary")
-        assert fashion.results[0].mean > 0 > cifar.results[0].mean
-        assert fashion.results[0].above == fashion.results[0].n and fashion.results[0].status == "open"
+    def test_the_reverse_u_is_shown_on_clothes_and_its_place_after_a_longer_training(self, committed):
+        cold, warm, place = committed["C10"].findings[0].results
+        assert cold.status == warm.status == "shown" and place.status == "open"
+        assert cold.above == cold.n == warm.above == 5
+        cold, warm, place = _on_cifar(committed["C10"]).results
+        assert warm.status == "shown" and cold.mean < 0 and place.status == "open"
+        cold, warm, place = _on_cifar(committed["C10"], longer=True).results
+        assert place.status == "shown" and warm.status == "open" and warm.mean > 3
+        assert cold.status == "small" and 0.25 < cold.mean / cold.paper < 0.4, "a third of the paper's size"
+
+    @pytest.mark.parametrize("claim", ["C6", "C7", "C8", "C9"])
+    def test_the_whole_dilemma_holds_after_a_longer_training(self, committed, claim):
+        assert _on_cifar(committed[claim], longer=True).verdict == HOLDS
+
+    def test_there_is_no_gap_to_widen_before_that(self, committed):
+        assert committed["C8"].findings[0].verdict == _on_cifar(committed["C8"]).verdict == UNTESTABLE
 
     def test_the_hard_loss_is_more_uniform_above_the_coldest_temperature(self, committed):
         uniform = [e for e in committed["C13"].findings[0].results if e.what.startswith("hard more uniform")]
@@ -626,8 +653,8 @@ class TestWhatChapter12Says:
     def test_the_coldest_encoder_has_not_spread_and_so_is_not_selective(self, committed):
         own, hurts = committed["C14"].findings[0].results
         assert not own.holds and hurts.above == hurts.n
-        assert committed["C14"].verdict == FAILS
-        fashion, cifar = ledger.studies()
+        assert committed["C14"].verdict == WEAKER and hurts.status == "shown"
+        fashion, cifar = ledger.studies()[:2]
         counts = [ledger.temperature.effective_negatives(fashion, tau, at=0.02) for tau in (0.02, 0.07)]
         counts.append(ledger.temperature.effective_negatives(cifar, 0.07, at=0.02))
         assert counts[0] > 10 * counts[1] > 10 * counts[2]
@@ -643,8 +670,11 @@ class TestWhatChapter12Says:
         found = {gap.name: gap.numbers for gap in gaps.gaps(ledger.studies())}
         of_z, of_features = list(found["G7"].values())[:2]
         assert of_z < 0 < of_features
-        assert (
-            found["G9"]["fashion-mini: best tau, linear"] != found["G9"]["fashion-mini: best tau, nearest neighbours"]
-        )
+        (*_, of_longer_features) = found["G7"].values()
+        assert abs(of_longer_features) < 0.1
+        peaks = found["G9"]
+        by_data = [peaks[f"{data}: best tau, linear"] for data in ("fashion-mini", *LENGTHS)]
+        assert by_data == [0.1, 0.07, 0.2]
+        assert peaks[f"{LENGTHS[1]}: best tau, nearest neighbours"] != by_data[-1]
         assert all(found["G9"][f"{data}: best tau"] == 0.3 for data in paper.DATA_SETS)
         assert all(found["G11"][f"{data}: lead of the best model, points"] < 1 for data in paper.DATA_SETS)

@@ -194,8 +194,8 @@ def test_figure_answers_a_move_within_a_frame(mounted, browser, name):
 
     It is the processor's time of the page's main thread, times 4. Chromium's own slow-down serves only on a quiet
     machine: where other programs held the cores, one figure's median went from 3 to 33 ms. It is printed beside, with
-    `-rP`. A processor slower than the reference gets more time. The map of ten temperatures moves at once here; when it
-    glides, its frames do what this one does.
+    `-rP`. A processor slower than the reference gets more time. The map of ten temperatures moves at once here: the
+    frames of its glide are no answer, and are not counted.
     """
     root = mounted(reduced_motion="reduce")
     frame = allowed_here(root.page, FRAME)

@@ -1,6 +1,5 @@
 """What the book itself costs: the sweep of a profile, and each chapter's run."""
 
-import os
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -8,6 +7,7 @@ from pathlib import Path
 from .. import evaluate, records
 from ..manifest import Manifest
 from ..plans import plans
+from ..sweep import default_jobs
 from . import step
 from .measure import SECONDS, Row, with_workers
 
@@ -35,7 +35,7 @@ def sweep(book: Manifest, quick: bool) -> list[Row]:
     start = with_workers()
     evaluate.metrics(trained, config, train, test)
     evaluation = (with_workers() - start) * of_all / len(train)
-    cores = os.cpu_count() or 1
+    cores = default_jobs()
     images = [plan.config.epochs * (plan.train_images or of_all) for plan in todo]
     training = sum(n / rates[plan.config.loss] for n, plan in zip(images, todo, strict=True))
     seconds = (training + len(todo) * evaluation) / cores

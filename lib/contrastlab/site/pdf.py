@@ -16,6 +16,7 @@ FOOTER = (
     '<span class="pageNumber"></span> / <span class="totalPages"></span></div>'
 )
 MOUNTER = re.compile(r"/mount\.js(\?|$)")  # a page names it with a sum of its content, as in mount.js?v=1a2b3c4d
+PATIENCE = 300_000  # ms: a page of 200 sheets with all its formulas takes a slow machine minutes
 MARGIN = {"top": "18mm", "bottom": "20mm", "left": "18mm", "right": "18mm"}
 
 
@@ -45,6 +46,7 @@ def _printed(address: str, parts: dict[str, str]) -> bytes:
     site = files("contrastlab.site")
     with chromium() as browser:
         page = browser.new_page(color_scheme="light")
+        page.set_default_timeout(PATIENCE)
         page.route(MOUNTER, lambda route: route.abort())  # figures stay still
         page.goto(address)
         page.wait_for_function("window.MathJax?.startup?.promise")
