@@ -7,8 +7,9 @@ import pytest
 from PIL import Image
 
 from colour_contrast import contrast
-from conftest import MOUNTING, PAGES, TWO_FRAMES, without_browser
+from conftest import without_browser
 from contrastlab import figures
+from site_pages import MOUNTING, PAGES, TWO_FRAMES
 
 CHAPTER = "03-its-gradient-is-a-softmax.html"
 STILL = "*, *::before, *::after { transition: none !important; animation: none !important; }"

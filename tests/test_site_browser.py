@@ -9,8 +9,9 @@ import pytest
 
 import figure_catalogue
 from colour_contrast import contrast
-from conftest import CHAPTERS, MOUNTING, PAGES, TWO_FRAMES, collect_faults
+from conftest import collect_faults
 from figure_numbers import assert_same_numbers, library_numbers, shown_numbers
+from site_pages import CHAPTERS, MOUNTING, PAGES, TWO_FRAMES
 
 WIDGET_PAGE = "04-what-temperature-does.html"
 HEAVIEST = 1_500_000  # bytes that a page may transfer, compressed

@@ -7,6 +7,7 @@ import pytest
 import safetensors.torch
 import torch
 from torch._subclasses.fake_tensor import FakeTensorMode
+from torch.overrides import TorchFunctionMode
 
 from contrastlab import checkpoints, data, encoders, evaluate, views
 from contrastlab import train as training
@@ -220,13 +221,18 @@ def test_a_mapped_set_stays_on_the_disk_and_its_batches_go_to_the_gpu(monkeypatc
     A real GPU also refuses an index that lies on it where the images do not, which the pretended one lets pass.
     """
     device = torch.device("cuda")
-    build, look_up, looked_up = encoders.build, torch.Tensor.__getitem__, []
+    build, looked_up = encoders.build, []
 
-    def checked(tensor, index):
-        if isinstance(index, torch.Tensor) and tensor.dtype == torch.uint8:
-            assert index.device == tensor.device
-            looked_up.append(tensor.device.type)
-        return look_up(tensor, index)
+    class Watched(TorchFunctionMode):
+        """Notes where images are looked up. To replace Tensor.__getitem__ would leave its traces in the class."""
+
+        def __torch_function__(self, function, types, arguments=(), options=None):
+            if function is torch.Tensor.__getitem__ and arguments[0].dtype == torch.uint8:
+                tensor, index = arguments
+                if isinstance(index, torch.Tensor):
+                    assert index.device == tensor.device
+                    looked_up.append(tensor.device.type)
+            return function(*arguments, **(options or {}))
 
     def built_there(*arguments, seed):
         with device:
@@ -236,8 +242,7 @@ def test_a_mapped_set_stays_on_the_disk_and_its_batches_go_to_the_gpu(monkeypatc
     monkeypatch.setattr(torch.nn.Module, "to", lambda encoder, *place, **layout: encoder)
     monkeypatch.setattr(training, "fast_bfloat16", lambda device: False)
     monkeypatch.setattr(torch.Tensor, "backward", lambda loss: None)
-    monkeypatch.setattr(torch.Tensor, "__getitem__", checked)
-    with FakeTensorMode():
+    with FakeTensorMode(), Watched():
         pixels, labels = torch.zeros(40, 3, 32, 32, dtype=torch.uint8), torch.zeros(40, dtype=torch.int64)
         images = data.Images(pixels, labels, ("a",), "a", mapped).for_training_on(device)
         loss = training._Run(TINY, images, device, False)._step(torch.arange(8, device=device), None)

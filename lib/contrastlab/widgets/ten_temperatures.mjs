@@ -147,9 +147,9 @@ function layOut(root, map, plots, shown) {
   plots.resize(Math.floor(wide ? (width - 2 * GAP) / 3 : width));
 }
 
-// Draws the chosen image and the numbers at once, and what is costly, neighbours, plots and map, in the frames after, one
-// in each: so no answer to a key or a pointer waits for them, and no frame is late. Returns what draws so, what draws all
-// at once, and the end.
+// Draws the chosen image and the numbers at once, and what is costly, neighbours, plots and map, in the frames after,
+// one in each: so no answer to a key or a pointer waits for them, and no frame is late. Returns what draws so, what
+// draws all at once, and the end.
 function drawer(root, model, data, { map, plots, say, describe, colours }) {
   let state, pending;
   const costly = [
