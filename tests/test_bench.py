@@ -237,8 +237,8 @@ class TestTargets:
         row_of("sweep", "a profile", of_the_book.PROJECTION, 15.0, of_the_book.MINUTES),
     )
 
-    def judged(self, part, bfloat16_units=True):
-        return [(v.measured, v.verdict) for v in targets.judge(self.ROWS, [part], bfloat16_units)]
+    def judged(self, part, matrix_units=True):
+        return [(v.measured, v.verdict) for v in targets.judge(self.ROWS, [part], matrix_units)]
 
     def test_a_ratio_is_met_missed_or_not_measured(self):
         assert self.judged("loss") == [(1.25, "met"), (3.9, "MISSED"), (None, "not measured")]

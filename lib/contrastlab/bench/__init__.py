@@ -45,7 +45,7 @@ def run(book: Manifest, parts: Sequence[str], quick: bool, folder: Path) -> Path
     try:
         for part in parts:
             new = measures[part](quick)
-            judged = targets.judge(new, [part], described["bfloat16 units"])
+            judged = targets.judge(new, [part], described["bfloat16 matrix units"])
             rows, verdicts = rows + new, verdicts + judged
             print(f"{table.of(new)}\n\n{table.of_targets(judged)}".rstrip() + "\n", flush=True)
             content = {"machine": described, "quick": quick}

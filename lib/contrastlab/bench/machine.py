@@ -22,6 +22,7 @@ def describe() -> dict[str, Any]:
         "load": [round(load, 1) for load in os.getloadavg()] if hasattr(os, "getloadavg") else None,
         "capability": torch.backends.cpu.get_cpu_capability(),
         "bfloat16 units": fast_bfloat16(torch.device("cpu")),
+        "bfloat16 matrix units": torch.cpu._is_amx_tile_supported(),
         "system": f"{platform.system()} {platform.machine()}, Python {platform.python_version()}",
         "versions": {name: found for name in PACKAGES if (found := _version(name))},
     }

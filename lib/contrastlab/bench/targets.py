@@ -9,7 +9,7 @@ from .measure import MB, MS, RATE, Row
 AT_MOST, AT_LEAST = "at most", "at least"
 MET, MISSED, UNKNOWN = "met", "MISSED", "not measured"
 QUANTITIES = {MS: "time", RATE: "rate"}
-STEP_WITH_BFLOAT16, STEP_WITHOUT = 4, 2  # times the rate of the usual loop, by what the processor can multiply
+STEP_WITH_MATRIX_UNITS, STEP_WITHOUT = 4, 2  # times the usual loop, by how the processor multiplies bfloat16
 
 
 @dataclass(frozen=True)
@@ -39,9 +39,9 @@ class Verdict:
     verdict: str
 
 
-def targets(bfloat16_units: bool) -> list[Target]:
-    """All of them, for a processor with or without units that multiply bfloat16."""
-    of_step = STEP_WITH_BFLOAT16 if bfloat16_units else STEP_WITHOUT
+def targets(matrix_units: bool) -> list[Target]:
+    """All of them, for a processor with or without units that multiply matrices of bfloat16, and not only vectors."""
+    of_step = STEP_WITH_MATRIX_UNITS if matrix_units else STEP_WITHOUT
     n = f"N = {4096:,}"
     return [
         Target("loss", n, loss.OURS, loss.PRODUCTS, AT_MOST, 1.5, MS),
@@ -55,9 +55,9 @@ def targets(bfloat16_units: bool) -> list[Target]:
     ]
 
 
-def judge(rows: Sequence[Row], parts: Iterable[str], bfloat16_units: bool) -> list[Verdict]:
+def judge(rows: Sequence[Row], parts: Iterable[str], matrix_units: bool) -> list[Verdict]:
     """A verdict on each target of the parts."""
-    return [_verdict(target, rows) for target in targets(bfloat16_units) if target.part in parts]
+    return [_verdict(target, rows) for target in targets(matrix_units) if target.part in parts]
 
 
 def _verdict(target: Target, rows: Sequence[Row]) -> Verdict:
