@@ -8,7 +8,7 @@ import safetensors
 import safetensors.torch
 from torch import Tensor
 
-from .files import set_aside, write_atomically
+from .files import first_aside, set_aside, write_atomically
 
 
 class DamagedCheckpoint(RuntimeError):
@@ -49,7 +49,7 @@ def check_not_set_aside(path: Path) -> None:
     A launcher starts again after any error, also after this one, and nobody would see that the run starts from nothing.
     """
     path = Path(path)
-    aside = path.with_name(f"{path.name}.damaged")  # as files.set_aside names it
+    aside = first_aside(path)
     if aside.exists() and not path.exists():
         raise DamagedCheckpoint(
             f"there is no checkpoint {path}, but {aside.name} lies beside where it was: it was damaged and set aside. "

@@ -47,10 +47,15 @@ def write_atomically(path: Path, content: bytes) -> None:
         raise
 
 
+def first_aside(path: Path) -> Path:
+    """Where `set_aside` puts the first damaged file of this name: NAME.damaged."""
+    return path.with_name(f"{path.name}.damaged")
+
+
 def set_aside(path: Path) -> Path:
     """Rename a damaged file to NAME.damaged (then .damaged-2, ...) for somebody to look at; return the new path."""
     path = Path(path)
-    aside = path.with_name(path.name + ".damaged")
+    aside = first_aside(path)
     count = 2
     while aside.exists():
         aside = path.with_name(f"{path.name}.damaged-{count}")

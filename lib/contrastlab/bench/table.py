@@ -13,9 +13,10 @@ TITLES_OF_TARGETS = ("part", "target", "required", "measured", "verdict")
 def heading(machine: Mapping[str, Any]) -> str:
     """The machine in words, with the rules of measuring."""
     versions = ", ".join(f"{name} {version}" for name, version in machine["versions"].items())
-    units = "with" if machine["bfloat16 units"] else "without"
+    vectors = "vector units" if machine["bfloat16 units"] else "no units"
+    units = "matrix units" if machine["bfloat16 matrix units"] else vectors
     return (
-        f"{machine['processor']}, {machine['cores']} cores, {machine['capability']}, {units} bfloat16 units, "
+        f"{machine['processor']}, {machine['cores']} cores, {machine['capability']}, {units} for bfloat16, "
         f"load {machine['load']}; {machine['system']}; {versions}.\n"
         "CPU seconds of one thread, of all workers where there are some, unless a row says wall clock; variants in "
         "turn in one process, medians.\n"
